@@ -1,0 +1,67 @@
+// The coordinator's log: validates, appends durably, signs the head, answers with receipts.
+//
+//   Open → (Draft → … → Commit)*
+//
+// Open replays every entry of the store through State (so a store that was tampered with refuses to
+// start) and compares root and size with the last signed head in `head_path`. Draft puts one
+// intent's entry into the pending batch after State has accepted it; Commit writes the batch and the
+// caller's rows in one transaction and then signs the new head; Discard drops the batch.
+// After a failed Commit the batch is dropped and the state is what it was before the batch.
+//
+// Not thread-safe: it belongs to the one writer thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crowdteach/v1/ledger.pb.h"
+#include "ledger/entry.h"
+#include "ledger/log_store.h"
+#include "ledger/merkle.h"
+#include "ledger/signature.h"
+#include "ledger/state.h"
+#include "proto/base/status.h"
+
+namespace crowdteach::ledger {
+
+class Log {
+ public:
+  struct Options {
+    std::string head_path;  // where the last signed head is kept
+  };
+
+  // `log_key` signs heads. kDataLoss: an entry is illegal, or the store is behind or beside the last
+  // signed head (a restored backup, a rollback): the message says what to do.
+  static StatusOr<std::unique_ptr<Log>> Open(LogStore* store, SigningKey log_key, std::string origin,
+                                             Options options);
+
+  // The state with the pending batch applied.
+  const State& state() const;
+
+  // Adds one entry to the pending batch; its time is max(now_ms, previous). Errors as
+  // State::Postings; the batch is then as before.
+  StatusOr<LoggedEntry> Draft(const v1::SignedIntent& intent, uint64_t now_ms);
+  size_t pending() const;
+  Status Commit(std::vector<RowWrite> rows);
+  Status Discard();
+
+  uint64_t size() const;           // committed entries
+  std::string checkpoint() const;  // the signed note of the committed size; "" when empty
+  // The tlog-proof of a committed entry against the current checkpoint. kNotFound.
+  StatusOr<std::string> Receipt(uint64_t index) const;
+  // Both, for pushing to clients: consistency hashes from an older size to the committed one.
+  StatusOr<std::vector<base::Hash>> ConsistencyProof(uint64_t old_size) const;
+
+ private:
+  struct Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+
+ public:
+  ~Log();
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace crowdteach::ledger

@@ -1,0 +1,78 @@
+# Compiler settings and the few functions the folders' CMakeLists.txt use.
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+add_compile_options(
+  -Wall -Wextra -Wno-unused-parameter
+  # The aggregate and the scores must be the same bits on every machine.
+  -ffp-contract=off
+  # Warnings and asserts name files relative to the checkout; ccache hits across checkouts.
+  -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+if(CROWDTEACH_SANITIZE)
+  add_compile_options(-fsanitize=${CROWDTEACH_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${CROWDTEACH_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# ct_library(name [DEPS …]): the library crowdteach_‹name›, alias crowdteach::‹name›, of the .cc
+# files of this folder and the named SUBFOLDERS, without main programs and EXCLUDE patterns.
+function(ct_library name)
+  cmake_parse_arguments(ARG "" "" "SUBFOLDERS;EXCLUDE;DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  foreach(folder IN LISTS ARG_SUBFOLDERS)
+    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc)
+    list(APPEND sources ${more})
+  endforeach()
+  foreach(pattern IN ITEMS "_main\\.cc$" LISTS ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${pattern}")
+  endforeach()
+  add_library(crowdteach_${name} STATIC ${sources})
+  add_library(crowdteach::${name} ALIAS crowdteach_${name})
+  target_include_directories(crowdteach_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(crowdteach_${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+# ct_test(name DEPS … [LABELS …]): one Catch2 program of tests/unit/‹name›/*.cc (or FOLDER).
+function(ct_test name)
+  cmake_parse_arguments(ARG "" "FOLDER" "DEPS;LABELS" ${ARGN})
+  if(NOT ARG_FOLDER)
+    set(ARG_FOLDER unit/${name})
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FOLDER}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources})
+  target_link_libraries(test_${name} PRIVATE ${ARG_DEPS} crowdteach_test_support)
+  target_compile_definitions(test_${name} PRIVATE
+    CROWDTEACH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CROWDTEACH_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+endfunction()
+
+# ct_fuzz(name DEPS …): the libFuzzer program fuzz_‹name› of tests/fuzz/‹name›.cc; without
+# CROWDTEACH_FUZZ the same file replays its corpus tests/fuzz/corpus/‹name›/ as an ordinary test.
+function(ct_fuzz name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  if(CROWDTEACH_FUZZ)
+    add_executable(fuzz_${name} fuzz/${name}.cc)
+    target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(fuzz_${name} fuzz/${name}.cc support/replay_corpus.cc)
+    add_test(NAME fuzz_${name}
+      COMMAND fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
+  endif()
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_DEPS})
+endfunction()
