@@ -1,0 +1,65 @@
+// A model is data, not code: model.toml, checked and measured before anything is allocated.
+//
+//   [model]
+//   name  = "tiny"               # 1-80 printable ASCII characters
+//   input = [1, 28, 28]          # the shape of one example, 1 to 4 dimensions
+//   loss  = "cross-entropy"      # the only one; may be left out
+//
+//   [[layer]]                    # in order: a layer's inputs stand before it
+//   name = "flat"                # the module's name in the PyTorch state_dict
+//   type = "Flatten"             # a torch.nn class of learning/model/layer.h
+//
+//   [[layer]]
+//   name = "fc"
+//   type = "Linear"              # … and its arguments, by torch.nn's names
+//   in_features = 784
+//   out_features = 10
+//   inputs = ["flat"]            # default: the layer before; "input" is the model's input
+//   trainable = true             # false: part of the model, not of an update
+//
+// The last layer's output is the logits: its width is the number of classes. Every other layer
+// must be used by a later one. Thread-safety: plain values and pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "learning/layout.h"
+#include "learning/model/layer.h"
+#include "proto/base/status.h"
+
+namespace crowdteach::learning {
+
+struct ModelLimits {
+  uint64_t text_bytes = 32 << 10;
+  uint64_t layers = 1000;
+  uint64_t parameters = uint64_t{1} << 31;
+  uint64_t activation_bytes = uint64_t{1} << 30;  // per example
+  uint64_t flops = 1'000'000'000'000;             // per example, forward
+};
+
+struct ModelSpec {
+  std::string name;
+  Shape input;
+  uint64_t classes = 0;
+  std::vector<Layer> layers;  // in evaluation order
+
+  uint64_t parameters = 0;  // floats in all, frozen ones included
+  // What a training forward pass keeps for one example: the input, every layer's output, and the
+  // largest workspace.
+  uint64_t activation_bytes = 0;
+  uint64_t flops = 0;  // of one example's forward pass
+};
+
+// kInvalidArgument: not TOML, an unknown or missing key, a value of the wrong type or range, shapes
+// that do not fit, a duplicate name, an input that is no earlier layer, a layer nobody uses,
+// nothing to train. kResourceExhausted: a limit is passed.
+// The message reads "model.toml:‹line›: layer '‹name›': ‹argument› …". Nothing throws.
+StatusOr<ModelSpec> ParseModelSpec(std::string_view toml, const ModelLimits& limits = {});
+
+// The canonical flat layout: tensors "‹layer›.weight", "‹layer›.bias", sorted byte-wise.
+Layout LayoutOf(const ModelSpec& spec);
+
+}  // namespace crowdteach::learning
