@@ -1,9 +1,12 @@
 // The ledger's state machine: which intents are legal, and which postings they cause.
 //
 // State is the fold of all entries so far. Postings() says what an intent would post if it were
-// logged at `time_ms`, or why it must be refused; Apply() takes a logged entry, compares its postings
-// with those, checks signature, sequence, times and chain, and moves on. The coordinator and the
-// auditor run this same code; nothing else decides what is legal.
+// logged at `time_ms`, or why it must be refused; Apply() takes a logged entry, compares its
+// postings with those, checks signature, sequence, times and chain, and moves on. The coordinator
+// and the auditor run this same code; nothing else decides what is legal.
+//
+// round.h, selection.h and reward.h answer what the next legal entries of a round are; FORMAT.md
+// lists the rules by entry type.
 //
 // Pure: no I/O, no clock, no randomness, no floating point. Not thread-safe; copies are independent
 // (cheap enough for tests, not for hot paths).
@@ -22,6 +25,13 @@
 
 namespace crowdteach::ledger {
 
+inline constexpr uint64_t kMaxNotAfterMs = uint64_t{24} * 3600 * 1000;
+// Credits ever issued: sums of balances then stay within int64.
+inline constexpr int64_t kMaxIssued = int64_t{1} << 62;
+inline constexpr uint32_t kRulesVersion = 0;
+// Teachers in one RELEASE part, in account order.
+inline constexpr size_t kPartTeachers = 256;
+
 struct BalanceKey {
   v1::BalanceKind kind = v1::BALANCE_KIND_UNSPECIFIED;
   uint64_t campaign = 0;
@@ -30,7 +40,7 @@ struct BalanceKey {
 };
 
 struct Account {
-  std::string key;      // Ed25519 public key
+  std::string key;  // Ed25519 public key
   std::string name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   uint64_t next_sequence = 1;
@@ -51,22 +61,27 @@ struct Enrolment {
   int64_t score_q32 = 0;  // sum of phi over settled rounds
 };
 
-enum class Phase { kIdle, kCommit, kUpload, kAggregated, kScored, kSettling };
+// kIdle: no round is open. kAggregated: AGGREGATE(pass) stands last; kScored: SCORE(pass) does.
+// A round under `open_commitments` starts in kUpload.
+enum class Phase { kIdle, kCommit, kUpload, kAggregated, kScored };
 
 // Where one selected teacher stands in the open round.
 struct Seat {
   uint64_t weight = 0;  // m_i
   std::optional<base::Hash> commitment;
-  uint64_t commit_index = 0;  // of the UPDATE_COMMIT entry; the earliest owns a duplicate
+  // Of the UPDATE_COMMIT entry (UPDATE_REVEAL under open_commitments): the earliest owns a
+  // duplicate.
+  uint64_t commit_index = 0;
   std::optional<base::Hash> update;
+  std::string salt;  // of the UPDATE_REVEAL; kept when the update is rejected later
   v1::RejectReason rejected = v1::REJECT_REASON_UNSPECIFIED;
 };
 
 struct RoundState {
   uint32_t number = 0;  // the open round, else the last one; 0 before the first
   Phase phase = Phase::kIdle;
-  uint64_t opened_ms = 0;         // entry time of ROUND_OPEN
-  uint64_t commit_closed_ms = 0;  // entry time of ROUND_COMMIT_CLOSE
+  uint64_t opened_ms = 0;          // entry time of ROUND_OPEN
+  uint64_t commit_closed_ms = 0;   // entry time of ROUND_COMMIT_CLOSE
   std::map<uint64_t, Seat> seats;  // by account
   uint32_t pass = 0;
   v1::Aggregate aggregate;  // of this pass
@@ -90,16 +105,23 @@ struct CampaignState {
   RoundState round;
   uint64_t closed_ms = 0;
   bool default_close = false;
+  int64_t share_pool = 0;       // escrow at a default close, shared by score in RELEASE
+  uint32_t released_parts = 0;  // RELEASE entries so far
+  base::Hash zero_update{};     // digest of the all-zero update, which may be sent by many
 };
 
 class State {
  public:
   // What logging `intent` at `time_ms` as the next entry would post, sorted by key.
   // kInvalidArgument: malformed. kUnauthenticated: bad signature or unknown account.
-  // kAlreadyExists: this sequence number, key or commitment was used. kFailedPrecondition: not legal
-  // now (wrong phase, stale round, past not-after, …). kPermissionDenied: not this actor's to say.
-  // kResourceExhausted: too few credits. kNotFound: no such account, campaign, invite.
-  // Every message says what was found, what was expected, and what to do.
+  // kAlreadyExists: this sequence number, key or commitment was used. kFailedPrecondition: not
+  // legal now (wrong phase, stale round, past not-after, …). kPermissionDenied: not this actor's to
+  // say. kResourceExhausted: too few credits. kNotFound: no such account, campaign, invite. Every
+  // message says what was found, what was expected, and what to do.
+  //
+  // `not_after_ms` must not be before `time_ms`, nor more than kMaxNotAfterMs after it: authors
+  // reckon it from a log time they have seen, which is never later than the entry's own. Sequence
+  // numbers are used in order and only by logging.
   StatusOr<std::vector<v1::Posting>> Postings(const v1::SignedIntent& intent,
                                               uint64_t time_ms) const;
 
@@ -127,7 +149,12 @@ class State {
 
  private:
   struct Change;  // one legal intent, decided: its postings and how the state moves
-  StatusOr<Change> Decide(const v1::SignedIntent& intent, uint64_t time_ms) const;
+  struct Rules;   // state_rules.h: one function an entry type
+  StatusOr<Change> Decide(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
+                          uint64_t time_ms) const;
+  Status CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
+                       uint64_t time_ms) const;
+  void Post(const std::vector<v1::Posting>& postings);
 
   uint64_t size_ = 0;
   base::Hash last_leaf_{};
