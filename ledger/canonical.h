@@ -5,7 +5,6 @@
 // Decode accepts nothing else. Thread-safety: pure functions.
 #pragma once
 
-#include <google/protobuf/message_lite.h>
 #include <google/protobuf/message.h>
 
 #include <string>

@@ -15,10 +15,10 @@ namespace crowdteach::ledger {
 
 // An entry as it stands in the log: the bytes that are hashed, and what they say.
 struct LoggedEntry {
-  std::string bytes;   // canonical v1::Entry
-  base::Hash leaf;     // RFC 6962 leaf hash of `bytes`
+  std::string bytes;  // canonical v1::Entry
+  base::Hash leaf;    // RFC 6962 leaf hash of `bytes`
   v1::Entry entry;
-  v1::Intent intent;   // decoded from entry.intent().payload()
+  v1::Intent intent;  // decoded from entry.intent().payload()
 };
 
 // kInvalidArgument: too long, not canonical, payload not canonical, no body, a field of a wrong
@@ -33,7 +33,8 @@ v1::SignedIntent SignIntent(const v1::Intent& intent, const SigningKey& key);
 // "CAMPAIGN_OPEN" and so on: the name of the intent's body, for people.
 std::string_view BodyName(const v1::Intent& intent);
 
-// SHA-256("crowdteach/v1/commit\n" | genesis | u64 campaign | u32 round | u64 account | digest | salt)
+// SHA-256("crowdteach/v1/commit\n" | genesis | u64 campaign | u32 round | u64 account | digest |
+// salt)
 base::Hash SealedCommitment(const base::Hash& genesis, uint64_t campaign, uint32_t round,
                             uint64_t account, const base::Hash& update_digest,
                             std::string_view salt);

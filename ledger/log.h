@@ -4,9 +4,9 @@
 //
 // Open replays every entry of the store through State (so a store that was tampered with refuses to
 // start) and compares root and size with the last signed head in `head_path`. Draft puts one
-// intent's entry into the pending batch after State has accepted it; Commit writes the batch and the
-// caller's rows in one transaction and then signs the new head; Discard drops the batch.
-// After a failed Commit the batch is dropped and the state is what it was before the batch.
+// intent's entry into the pending batch after State has accepted it; Commit writes the batch and
+// the caller's rows in one transaction and then signs the new head; Discard drops the batch. After
+// a failed Commit the batch is dropped and the state is what it was before the batch.
 //
 // Not thread-safe: it belongs to the one writer thread.
 #pragma once
@@ -31,10 +31,10 @@ class Log {
     std::string head_path;  // where the last signed head is kept
   };
 
-  // `log_key` signs heads. kDataLoss: an entry is illegal, or the store is behind or beside the last
-  // signed head (a restored backup, a rollback): the message says what to do.
-  static StatusOr<std::unique_ptr<Log>> Open(LogStore* store, SigningKey log_key, std::string origin,
-                                             Options options);
+  // `log_key` signs heads. kDataLoss: an entry is illegal, or the store is behind or beside the
+  // last signed head (a restored backup, a rollback): the message says what to do.
+  static StatusOr<std::unique_ptr<Log>> Open(LogStore* store, SigningKey log_key,
+                                             std::string origin, Options options);
 
   // The state with the pending batch applied.
   const State& state() const;

@@ -43,8 +43,9 @@ class LogStore {
   // kNotFound: index >= size.
   virtual StatusOr<std::string> ReadEntry(uint64_t index) const = 0;
   // Calls `visit(index, bytes)` for [begin, end) in order; stops at its first error.
-  virtual Status ReadEntries(uint64_t begin, uint64_t end,
-                             const std::function<Status(uint64_t, std::string_view)>& visit) const = 0;
+  virtual Status ReadEntries(
+      uint64_t begin, uint64_t end,
+      const std::function<Status(uint64_t, std::string_view)>& visit) const = 0;
 
   virtual StatusOr<std::optional<std::string>> ReadRow(std::string_view key) const = 0;
   // All rows whose key starts with `prefix`, by key.
