@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+
 namespace crowdteach {
 namespace {
 
@@ -30,11 +33,16 @@ absl::StatusCode CodeOfErrno(int error_number) {
 
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return Status(status.code(), fmt::format("{}: {}", context, Message(status)));
+  Status annotated(status.code(), fmt::format("{}: {}", context, Message(status)));
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    annotated.SetPayload(type, payload);
+  });
+  return annotated;
 }
 
 Status ErrnoStatus(int error_number, std::string_view what) {
-  return Status(CodeOfErrno(error_number), fmt::format("{}: {}", what, std::strerror(error_number)));
+  return Status(CodeOfErrno(error_number),
+                fmt::format("{}: {}", what, std::strerror(error_number)));
 }
 
 }  // namespace crowdteach

@@ -72,7 +72,7 @@ Status Internal(fmt::format_string<Args...> format, Args&&... args) {
 // The message as a std string (absl::string_view is its own type on Debian 12).
 inline std::string Message(const Status& status) { return std::string(status.message()); }
 
-// `status` with "context: " in front of its message; OK stays OK.
+// `status` with "context: " in front of its message, payloads kept; OK stays OK.
 Status Annotate(const Status& status, std::string_view context);
 
 // A status for a failed system call: the code follows errno (ENOSPC and EDQUOT are
@@ -85,11 +85,11 @@ Status ErrnoStatus(int error_number, std::string_view what);
 #define CT_CONCAT_INNER(a, b) a##b
 #define CT_CONCAT(a, b) CT_CONCAT_INNER(a, b)
 
-#define CT_RETURN_IF_ERROR(expr)                           \
-  do {                                                     \
+#define CT_RETURN_IF_ERROR(expr)                              \
+  do {                                                        \
     if (::absl::Status ct_status = (expr); !ct_status.ok()) { \
-      return ct_status;                                    \
-    }                                                      \
+      return ct_status;                                       \
+    }                                                         \
   } while (false)
 
 #define CT_ASSIGN_OR_RETURN(lhs, expr) CT_ASSIGN_OR_RETURN_(CT_CONCAT(ct_or_, __LINE__), lhs, expr)

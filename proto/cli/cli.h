@@ -1,0 +1,53 @@
+// What the three programs' command lines share: running a command, errors, exit codes, completion,
+// durations.
+//
+// A command module adds its subcommand to the app and, when CLI11 has parsed it, leaves an Action:
+//
+//   void AddServe(CLI::App& app, cli::Action& action) {
+//     auto options = std::make_shared<ServeOptions>();
+//     CLI::App* serve = app.add_subcommand("serve", "Runs the coordinator");
+//     serve->add_option("--home", options->home, "…")->required();
+//     cli::SetExamples(serve, "  crowdteachd serve --home /var/lib/crowdteach\n");
+//     serve->callback([options, &action] { action = [options] { return Serve(*options); }; });
+//   }
+//
+// and main is `return cli::Main(app, action, argc, argv);`. Thread-safety: for one thread.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "proto/base/exit_codes.h"
+#include "proto/base/status.h"
+
+namespace crowdteach::cli {
+
+// What a command does. Returns kExitOk or another code of its own (an auditor's verdict); a Status
+// is printed and turned into its code by ExitCodeOf.
+using Action = std::function<StatusOr<int>()>;
+
+// Adds --version, `completion bash|zsh|fish` and the exit-code table to `app`, parses, runs the
+// action and returns the exit code. Help goes to stdout, errors to stderr as "‹program›:
+// ‹message›". A wrong command line is kExitUsage. Exceptions stop here (kExitInternal).
+int Main(CLI::App& app, Action& action, int argc, char** argv);
+
+// Shows `examples` (lines) under "Examples:" at the end of the command's --help.
+void SetExamples(CLI::App* command, std::string_view examples);
+
+// The completion script of all commands and options of `app`, from their CLI11 definitions.
+// kInvalidArgument: a shell other than bash, zsh, fish.
+StatusOr<std::string> CompletionScript(const CLI::App& app, std::string_view shell);
+
+// "7d", "90s", "15m", "12h", "500ms" → milliseconds. kInvalidArgument: no unit, zero, not a whole
+// number, over ten years.
+StatusOr<uint64_t> ParseDuration(std::string_view text);
+// The shortest exact spelling in those units: 90000 → "90s".
+std::string FormatDuration(uint64_t duration_ms);
+
+// A CLI11 check for options that hold a duration.
+std::string CheckDuration(const std::string& text);
+
+}  // namespace crowdteach::cli
