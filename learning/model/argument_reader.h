@@ -1,0 +1,55 @@
+// Reads the keys of one TOML table strictly: each value has its type and range, and no key is left
+// over. The first error sticks; after it every read returns its default, so that a caller reads
+// all keys and asks Finish once. Not thread-safe; keeps references to table and name.
+#pragma once
+
+#include <toml++/toml.h>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "learning/model/layer.h"
+#include "proto/base/status.h"
+
+namespace crowdteach::learning {
+
+inline constexpr uint64_t kMaxArgument = (uint64_t{1} << 31) - 1;
+
+class ArgumentReader {
+ public:
+  // `where` names the table in messages: "layer 'conv1'".
+  ArgumentReader(const toml::table& table, std::string_view where);
+
+  // Integers in [minimum, kMaxArgument].
+  uint64_t Required(std::string_view key, uint64_t minimum = 1);
+  uint64_t Optional(std::string_view key, uint64_t otherwise, uint64_t minimum = 1);
+  // One integer for both, or [height, width].
+  Pair RequiredPair(std::string_view key, uint64_t minimum = 1);
+  Pair OptionalPair(std::string_view key, Pair otherwise, uint64_t minimum = 1);
+  bool OptionalBool(std::string_view key, bool otherwise);
+  double OptionalFloat(std::string_view key, double otherwise);  // finite
+  std::string RequiredString(std::string_view key);
+  std::string OptionalString(std::string_view key, std::string_view otherwise);
+  std::vector<uint64_t> RequiredIntegers(std::string_view key, size_t most);
+  // Empty if the key is missing; otherwise at least one.
+  std::vector<std::string> OptionalStrings(std::string_view key);
+
+  // Records that the argument's value is not good (key "" = the table itself).
+  void Fail(std::string_view key, std::string_view message);
+  // Fails for a key that nothing has read.
+  void RefuseOthers();
+  const Status& status() const { return status_; }
+
+ private:
+  const toml::node* Find(std::string_view key);
+  const toml::node* FindRequired(std::string_view key);
+  bool ToInteger(std::string_view key, const toml::node& node, uint64_t minimum, uint64_t& value);
+
+  const toml::table& table_;
+  std::string_view where_;
+  std::set<std::string, std::less<>> read_;
+  Status status_;
+};
+
+}  // namespace crowdteach::learning

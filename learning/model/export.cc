@@ -1,0 +1,42 @@
+#include "learning/model/export.h"
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "learning/model/model_spec.h"
+#include "learning/model/safetensors.h"
+
+namespace crowdteach::learning {
+namespace {
+
+constexpr char kLoaderScript[] =
+#include "learning/model/load_model_py.inc"
+    ;
+
+Status WriteText(const std::filesystem::path& path, std::string_view text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.close();
+  if (!file) return ErrnoStatus(errno, path.string());
+  return OkStatus();
+}
+
+}  // namespace
+
+std::string_view LoaderScript() { return {kLoaderScript, sizeof(kLoaderScript) - 1}; }
+
+Status ExportModel(const std::string& folder, std::string_view model_toml,
+                   const std::string& weights_path) {
+  CT_ASSIGN_OR_RETURN(const ModelSpec spec, ParseModelSpec(model_toml));
+  const std::filesystem::path root(folder);
+  std::error_code error;
+  std::filesystem::create_directories(root, error);
+  if (error) return ErrnoStatus(error.value(), folder);
+  CT_RETURN_IF_ERROR(
+      RewriteWeights(weights_path, LayoutOf(spec), (root / "model.safetensors").string()));
+  CT_RETURN_IF_ERROR(WriteText(root / "model.toml", model_toml));
+  return WriteText(root / "load_model.py", LoaderScript());
+}
+
+}  // namespace crowdteach::learning

@@ -1,0 +1,369 @@
+#include "learning/model/model_spec.h"
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <map>
+
+#include "learning/model/argument_reader.h"
+
+namespace crowdteach::learning {
+namespace {
+
+// A key with thousands of dots nests as many tables, and toml++ frees them recursively.
+constexpr int kMaxDotsALine = 256;
+constexpr size_t kMaxNameBytes = 64;
+
+Status CheckText(std::string_view text, const ModelLimits& limits) {
+  if (text.size() > limits.text_bytes) {
+    return ResourceExhausted("model.toml: {} bytes, but at most {} are allowed", text.size(),
+                             limits.text_bytes);
+  }
+  int dots = 0;
+  int line = 1;
+  for (const char c : text) {
+    if (c == '\n') {
+      dots = 0;
+      ++line;
+    } else if (c == '.' && ++dots > kMaxDotsALine) {
+      return InvalidArgument("model.toml:{}: more than {} dots in one line", line, kMaxDotsALine);
+    }
+  }
+  return OkStatus();
+}
+
+StatusOr<toml::table> ParseToml(std::string_view text) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return InvalidArgument("model.toml:{}: {}", error.source().begin.line, error.description());
+  }
+}
+
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+// Parts of letters, digits and _, joined by single dots, as in a state_dict.
+bool IsModuleName(std::string_view name) {
+  if (name.empty() || name.size() > kMaxNameBytes || name == "input") return false;
+  char previous = '.';
+  for (const char c : name) {
+    const bool is_word =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    if (!is_word && (c != '.' || previous == '.')) return false;
+    previous = c;
+  }
+  return previous != '.';
+}
+
+Linear ReadLinear(ArgumentReader& reader) {
+  Linear a;
+  a.in_features = reader.Required("in_features");
+  a.out_features = reader.Required("out_features");
+  a.bias = reader.OptionalBool("bias", a.bias);
+  return a;
+}
+
+Conv2d ReadConv2d(ArgumentReader& reader) {
+  Conv2d a;
+  a.in_channels = reader.Required("in_channels");
+  a.out_channels = reader.Required("out_channels");
+  a.kernel_size = reader.RequiredPair("kernel_size");
+  a.stride = reader.OptionalPair("stride", a.stride);
+  a.padding = reader.OptionalPair("padding", a.padding, 0);
+  a.dilation = reader.OptionalPair("dilation", a.dilation);
+  a.groups = reader.Optional("groups", a.groups);
+  a.bias = reader.OptionalBool("bias", a.bias);
+  return a;
+}
+
+GroupNorm ReadGroupNorm(ArgumentReader& reader) {
+  GroupNorm a;
+  a.num_groups = reader.Required("num_groups");
+  a.num_channels = reader.Required("num_channels");
+  a.eps = reader.OptionalFloat("eps", a.eps);
+  if (a.eps <= 0 || a.eps > 1) reader.Fail("eps", "must be above 0 and at most 1");
+  a.affine = reader.OptionalBool("affine", a.affine);
+  return a;
+}
+
+GELU ReadGELU(ArgumentReader& reader) {
+  const std::string approximate = reader.OptionalString("approximate", "none");
+  if (approximate != "none" && approximate != "tanh") {
+    reader.Fail("approximate", "must be \"none\" or \"tanh\"");
+  }
+  return {approximate == "tanh"};
+}
+
+MaxPool2d ReadMaxPool2d(ArgumentReader& reader) {
+  MaxPool2d a;
+  a.kernel_size = reader.RequiredPair("kernel_size");
+  a.stride = reader.OptionalPair("stride", a.kernel_size);
+  a.padding = reader.OptionalPair("padding", a.padding, 0);
+  a.dilation = reader.OptionalPair("dilation", a.dilation);
+  return a;
+}
+
+AvgPool2d ReadAvgPool2d(ArgumentReader& reader) {
+  AvgPool2d a;
+  a.kernel_size = reader.RequiredPair("kernel_size");
+  a.stride = reader.OptionalPair("stride", a.kernel_size);
+  a.padding = reader.OptionalPair("padding", a.padding, 0);
+  a.count_include_pad = reader.OptionalBool("count_include_pad", a.count_include_pad);
+  return a;
+}
+
+Dropout ReadDropout(ArgumentReader& reader) {
+  Dropout a;
+  a.p = reader.OptionalFloat("p", a.p);
+  if (a.p < 0 || a.p >= 1) reader.Fail("p", "must be at least 0 and below 1");
+  return a;
+}
+
+LayerArguments ReadArguments(ArgumentReader& reader, std::string_view type) {
+  using Reader = LayerArguments (*)(ArgumentReader&);
+  static const std::map<std::string_view, Reader> kTypes = {
+      {"Linear", [](ArgumentReader& r) -> LayerArguments { return ReadLinear(r); }},
+      {"Conv2d", [](ArgumentReader& r) -> LayerArguments { return ReadConv2d(r); }},
+      {"GroupNorm", [](ArgumentReader& r) -> LayerArguments { return ReadGroupNorm(r); }},
+      {"ReLU", [](ArgumentReader&) -> LayerArguments { return ReLU{}; }},
+      {"GELU", [](ArgumentReader& r) -> LayerArguments { return ReadGELU(r); }},
+      {"Tanh", [](ArgumentReader&) -> LayerArguments { return Tanh{}; }},
+      {"MaxPool2d", [](ArgumentReader& r) -> LayerArguments { return ReadMaxPool2d(r); }},
+      {"AvgPool2d", [](ArgumentReader& r) -> LayerArguments { return ReadAvgPool2d(r); }},
+      {"Flatten", [](ArgumentReader&) -> LayerArguments { return Flatten{}; }},
+      {"Dropout", [](ArgumentReader& r) -> LayerArguments { return ReadDropout(r); }},
+      {"Add", [](ArgumentReader&) -> LayerArguments { return Add{}; }},
+      {"Concat", [](ArgumentReader& r) -> LayerArguments { return Concat{r.Optional("dim", 1)}; }},
+  };
+  const auto found = kTypes.find(type);
+  if (found != kTypes.end()) return found->second(reader);
+  std::string known;
+  for (const auto& [name, read] : kTypes)
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
+  reader.Fail("type",
+              fmt::format("is \"{}\"; known are {}", IsPrintable(type) ? type : "?", known));
+  return Flatten{};
+}
+
+// Builds a spec layer by layer; the tables must outlive it.
+class Builder {
+ public:
+  Builder(const ModelLimits& limits, ModelSpec& spec) : limits_(limits), spec_(spec) {}
+
+  Status ReadModel(const toml::table& table) {
+    ArgumentReader reader(table, "model");
+    spec_.name = reader.RequiredString("name");
+    if (spec_.name.empty() || spec_.name.size() > 80 || !IsPrintable(spec_.name)) {
+      reader.Fail("name", "must be 1 to 80 printable ASCII characters");
+    }
+    spec_.input = reader.RequiredIntegers("input", 4);
+    if (reader.OptionalString("loss", "cross-entropy") != "cross-entropy") {
+      reader.Fail("loss", "must be \"cross-entropy\"");
+    }
+    reader.RefuseOthers();
+    CT_RETURN_IF_ERROR(reader.status());
+    spec_.activation_bytes = SaturatingMultiply(sizeof(float), ElementCount(spec_.input));
+    return CheckLimits(reader, "input");
+  }
+
+  Status ReadLayer(const toml::table& table) {
+    Layer layer;
+    layer.name = ReadName(table);
+    const std::string where = layer.name.empty() ? fmt::format("layer {}", spec_.layers.size() + 1)
+                                                 : fmt::format("layer '{}'", layer.name);
+    ArgumentReader reader(table, where);
+    CT_RETURN_IF_ERROR(CheckName(reader, layer.name));
+    const std::string type = reader.RequiredString("type");
+    CT_RETURN_IF_ERROR(reader.status());
+    layer.arguments = ReadArguments(reader, type);
+    CT_RETURN_IF_ERROR(reader.status());
+    const std::vector<Parameter> parameters = ParametersOf(layer.arguments);
+    if (!parameters.empty()) layer.trainable = reader.OptionalBool("trainable", true);
+    CT_RETURN_IF_ERROR(ReadInputs(reader, layer));
+    reader.RefuseOthers();
+    CT_RETURN_IF_ERROR(reader.status());
+    CT_RETURN_IF_ERROR(Measure(reader, parameters, layer));
+    by_name_.emplace(layer.name, static_cast<int32_t>(spec_.layers.size()));
+    lines_.push_back(table.source().begin.line);
+    spec_.layers.push_back(std::move(layer));
+    return OkStatus();
+  }
+
+  Status Finish() {
+    for (size_t i = 0; i + 1 < spec_.layers.size(); ++i) {
+      if (used_.count(static_cast<int32_t>(i)) == 0) {
+        return InvalidArgument(
+            "model.toml:{}: layer '{}': no later layer uses its output; name it in some inputs, or "
+            "take it out",
+            lines_[i], spec_.layers[i].name);
+      }
+    }
+    const Layer& last = spec_.layers.back();
+    if (last.shape.size() != 1 || last.shape[0] < 2) {
+      return InvalidArgument(
+          "model.toml:{}: layer '{}': the last layer must give one logit a class, two at least, "
+          "but "
+          "its output is {}",
+          lines_.back(), last.name, ShapeText(last.shape));
+    }
+    spec_.classes = last.shape[0];
+    const bool learns =
+        std::any_of(spec_.layers.begin(), spec_.layers.end(), [](const Layer& layer) {
+          return layer.trainable && !ParametersOf(layer.arguments).empty();
+        });
+    if (!learns) return InvalidArgument("model.toml: no layer has trainable parameters");
+    return OkStatus();
+  }
+
+ private:
+  // Only to name the layer in messages; CheckName judges it.
+  static std::string ReadName(const toml::table& table) {
+    const auto* name = table.get_as<std::string>("name");
+    return name != nullptr && IsModuleName(name->get()) ? name->get() : "";
+  }
+
+  Status CheckName(ArgumentReader& reader, const std::string& name) {
+    reader.RequiredString("name");
+    if (name.empty()) {
+      reader.Fail("name", fmt::format("must be 1 to {} letters, digits, _ or single dots between "
+                                      "them, and not \"input\"",
+                                      kMaxNameBytes));
+    } else if (by_name_.count(name) != 0) {
+      reader.Fail("name", "is taken by an earlier layer");
+    }
+    CT_RETURN_IF_ERROR(reader.status());
+    // A PyTorch module "a" cannot be a layer and hold the layer "a.b".
+    for (const auto& [other, index] : by_name_) {
+      const auto& [shorter, longer] = std::minmax(
+          name, other, [](const auto& a, const auto& b) { return a.size() < b.size(); });
+      if (longer.compare(0, shorter.size(), shorter) == 0 && longer[shorter.size()] == '.') {
+        reader.Fail("name", fmt::format("and layer '{}' lie one inside the other", other));
+      }
+    }
+    return reader.status();
+  }
+
+  Status ReadInputs(ArgumentReader& reader, Layer& layer) {
+    const std::vector<std::string> names = reader.OptionalStrings("inputs");
+    CT_RETURN_IF_ERROR(reader.status());
+    if (names.empty()) {
+      layer.inputs = {static_cast<int32_t>(spec_.layers.size()) - 1};  // kModelInput for the first
+    }
+    for (const std::string& name : names) {
+      const auto found = by_name_.find(name);
+      if (name == "input") {
+        layer.inputs.push_back(kModelInput);
+      } else if (found != by_name_.end()) {
+        layer.inputs.push_back(found->second);
+      } else {
+        reader.Fail("inputs", fmt::format("names '{}', which is neither \"input\" nor an earlier "
+                                          "layer",
+                                          IsModuleName(name) ? name : "?"));
+        return reader.status();
+      }
+    }
+    used_.insert(layer.inputs.begin(), layer.inputs.end());
+    return OkStatus();
+  }
+
+  Status Measure(ArgumentReader& reader, const std::vector<Parameter>& parameters, Layer& layer) {
+    std::vector<const Shape*> inputs;
+    for (const int32_t index : layer.inputs) {
+      inputs.push_back(index == kModelInput ? &spec_.input : &spec_.layers[index].shape);
+    }
+    LayerCost cost;
+    if (const auto fault = InferLayer(layer.arguments, inputs, cost)) {
+      reader.Fail(fault->argument, fault->message);
+      return reader.status();
+    }
+    layer.shape = cost.shape;
+    for (const Parameter& parameter : parameters) {
+      spec_.parameters = SaturatingAdd(spec_.parameters, ElementCount(parameter.shape));
+    }
+    const uint64_t previous_workspace = workspace_bytes_;
+    workspace_bytes_ = std::max(workspace_bytes_, cost.workspace_bytes);
+    spec_.activation_bytes =
+        SaturatingAdd(spec_.activation_bytes, workspace_bytes_ - previous_workspace);
+    spec_.activation_bytes = SaturatingAdd(
+        spec_.activation_bytes, SaturatingMultiply(sizeof(float), ElementCount(cost.shape)));
+    spec_.flops = SaturatingAdd(spec_.flops, cost.flops);
+    return CheckLimits(reader, "");
+  }
+
+  Status CheckLimits(ArgumentReader& reader, std::string_view key) const {
+    const struct {
+      std::string_view what;
+      uint64_t value, limit;
+    } checks[] = {{"parameters", spec_.parameters, limits_.parameters},
+                  {"activation bytes an example", spec_.activation_bytes, limits_.activation_bytes},
+                  {"FLOPs an example", spec_.flops, limits_.flops}};
+    for (const auto& check : checks) {
+      if (check.value <= check.limit) continue;
+      reader.Fail(key, fmt::format("brings the model to {} {}, but at most {} are allowed",
+                                   check.value, check.what, check.limit));
+      return ResourceExhausted("{}", Message(reader.status()));
+    }
+    return OkStatus();
+  }
+
+  const ModelLimits& limits_;
+  ModelSpec& spec_;
+  std::map<std::string, int32_t, std::less<>> by_name_;
+  std::set<int32_t> used_;
+  std::vector<uint32_t> lines_;
+  uint64_t workspace_bytes_ = 0;
+};
+
+}  // namespace
+
+StatusOr<ModelSpec> ParseModelSpec(std::string_view text, const ModelLimits& limits) {
+  CT_RETURN_IF_ERROR(CheckText(text, limits));
+  CT_ASSIGN_OR_RETURN(const toml::table root, ParseToml(text));
+  for (const auto& [key, node] : root) {
+    if (key == "model" || key == "layer") continue;
+    return InvalidArgument("model.toml:{}: unknown key; known are [model] and [[layer]]",
+                           node.source().begin.line);
+  }
+  const toml::table* model = root.get_as<toml::table>("model");
+  if (model == nullptr) return InvalidArgument("model.toml: there is no [model] table");
+  const toml::array* layers = root.get_as<toml::array>("layer");
+  if (layers == nullptr || layers->empty() || !layers->is_array_of_tables()) {
+    return InvalidArgument("model.toml: there are no [[layer]] tables");
+  }
+  if (layers->size() > limits.layers) {
+    return ResourceExhausted("model.toml: {} layers, but at most {} are allowed", layers->size(),
+                             limits.layers);
+  }
+  ModelSpec spec;
+  Builder builder(limits, spec);
+  CT_RETURN_IF_ERROR(builder.ReadModel(*model));
+  for (const toml::node& layer : *layers) {
+    CT_RETURN_IF_ERROR(builder.ReadLayer(*layer.as_table()));
+  }
+  CT_RETURN_IF_ERROR(builder.Finish());
+  return spec;
+}
+
+Layout LayoutOf(const ModelSpec& spec) {
+  Layout layout;
+  for (const Layer& layer : spec.layers) {
+    for (const Parameter& parameter : ParametersOf(layer.arguments)) {
+      layout.tensors.push_back({.name = fmt::format("{}.{}", layer.name, parameter.name),
+                                .shape = parameter.shape,
+                                .offset = 0,
+                                .count = ElementCount(parameter.shape),
+                                .trainable = layer.trainable});
+    }
+  }
+  std::sort(layout.tensors.begin(), layout.tensors.end(),
+            [](const Tensor& a, const Tensor& b) { return a.name < b.name; });
+  for (Tensor& tensor : layout.tensors) {
+    tensor.offset = layout.total;
+    layout.total += tensor.count;
+    if (tensor.trainable) layout.trainable += tensor.count;
+  }
+  return layout;
+}
+
+}  // namespace crowdteach::learning
