@@ -5,7 +5,7 @@
 // Thread-safety: one thread may send while another receives; no more than that.
 #pragma once
 
-#include <sys/uio.h>
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <string>
@@ -55,7 +55,7 @@ class FrameReader {
   StatusOr<bool> Receive(bool block, Frame* frame);
 
  private:
-  Status TakeFds(const struct msghdr& message);
+  Status TakeFds(const msghdr& message);
 
   int socket_;
   std::string buffer_;
