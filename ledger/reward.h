@@ -19,10 +19,11 @@
 #include "crowdteach/v1/ledger.pb.h"
 #include "ledger/state.h"
 #include "proto/base/status.h"
+#include "proto/base/wide.h"
 
 namespace crowdteach::ledger {
 
-__extension__ using Int128 = __int128;
+using base::Int128;
 
 inline constexpr int64_t kMaxScoreQ32 = int64_t{1} << 62;
 
