@@ -22,15 +22,20 @@ LONG_FILE_LINES = 400
 
 # A main program ties libraries together, so it may know any of them.
 MAIN = r"(server|client|ledger|learning)/([^/]+/)*([^/]*_)?main\.cc"
+# A program: its main and the commands it offers. It may link any library but the opposite end's.
+PROGRAM = (MAIN + r"|(server|client|ledger|learning)/([^/]+/)*"
+           r"(commands?/.*|([^/]*_)?commands?\.(cc|h)|commands?_[^/]*)")
 # Text for people on standard output: tables, JSON, CSV.
 OUTPUT = (r"(client|server|ledger)/([^/]+/)*"
-          r"[^/]*(main|show|report|output|print|format|command|json)[^/]*\.(cc|h)")
+          r"(commands?/[^/]*|([^/]*_)?(main|show|report|output|print|format|command|json)[^/]*)"
+          r"\.(cc|h)")
 
 # (folder, what it may include of ours); the first folder that fits counts.
 PROTO = r"proto/base/|crowdteach/v1/"
 ARROWS = [
     (r"proto/base/", r"proto/base/"),
     (r"proto/wire/", PROTO + r"|proto/wire/"),
+    (r"proto/cli/", r"proto/(base|cli)/"),
     (r"ledger/", PROTO + r"|ledger/"),
     (r"learning/worker/", PROTO + r"|learning/"),
     (r"learning/", PROTO + r"|learning/(?!worker/)"),
@@ -53,6 +58,7 @@ THIRD_PARTY = [
      r"server/web/.*|ledger/http_[^/]*|learning/model/safetensors[^/]*|" + OUTPUT),
     ("Boost", r"boost/", r"learning/score/rational\.cc"),
     ("seccomp", r"seccomp|linux/seccomp", r"learning/worker/.*"),
+    ("CLI11", r"CLI/", r"proto/cli/.*|" + PROGRAM),
     ("Catch2", r"catch2/", r"tests/support/.*"),
 ]
 
@@ -80,7 +86,7 @@ def check_include(path, header):
         return None
     if re.match(r"learning/worker/torch_", header) and not path.startswith("learning/worker/"):
         return "only learning/worker/ may include its torch_* headers"
-    if re.fullmatch(MAIN, path):
+    if re.fullmatch(PROGRAM, path):
         opposite = {"server": "client/", "client": "server/"}.get(path.split("/")[0])
         if opposite and header.startswith(opposite):
             return f"{path.split('/')[0]} never includes {opposite}"
@@ -88,7 +94,7 @@ def check_include(path, header):
     for folder, allowed in ARROWS:
         if re.match(folder, path):
             return None if re.match(allowed, header) else f"{folder} may not know {header}"
-    return f"no rule for a source file here: add its folder to {__file__}"
+    return f"no rule for a source file here: add its folder to scripts/check_layering.py"
 
 
 def check_source(path, text):

@@ -32,7 +32,10 @@ class IncludeTest(unittest.TestCase):
     def test_a_main_may_know_any_library(self):
         self.allowed("ledger/audit_main.cc", "learning/aggregate/fedavg.h")
         self.allowed("ledger/main.cc", "learning/aggregate/fedavg.h")
+        self.allowed("ledger/commands/verify.cc", "learning/aggregate/fedavg.h")
+        self.allowed("ledger/verify_command.cc", "proto/cli/cli.h")
         self.forbidden("ledger/domain.cc", "learning/aggregate/fedavg.h")
+        self.forbidden("ledger/state.cc", "proto/cli/cli.h")
 
     def test_the_worker_is_reached_by_its_protocol_only(self):
         self.allowed("server/scoring.cc", "learning/worker_channel.h")
