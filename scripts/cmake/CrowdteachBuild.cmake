@@ -6,6 +6,8 @@ endif()
 
 add_compile_options(
   -Wall -Wextra -Wno-unused-parameter
+  # Designated initializers leave out what has a default.
+  -Wno-missing-field-initializers
   # The aggregate and the scores must be the same bits on every machine.
   -ffp-contract=off
   # Warnings and asserts name files relative to the checkout; ccache hits across checkouts.
