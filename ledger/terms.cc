@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "proto/base/bytes.h"
+
 namespace crowdteach::ledger {
 namespace {
 
@@ -75,24 +77,11 @@ bool HasControl(std::string_view text) {
                      [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
 
-// A text that came from outside, fit for a message.
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const unsigned char c : text.substr(0, 80)) {
-    if (c < 0x20 || c >= 0x7F) {
-      out += fmt::format("\\x{:02x}", c);
-    } else {
-      out += static_cast<char>(c);
-    }
-  }
-  return out + (text.size() > 80 ? "…\"" : "\"");
-}
-
 Status CheckLabel(std::string_view key, std::string_view text) {
   if (!text.empty() && text.size() <= kMaxNameBytes && IsUtf8(text) && !HasControl(text)) {
     return OkStatus();
   }
-  return Bad(key, Quoted(text),
+  return Bad(key, base::Quoted(text),
              fmt::format("1 to {} bytes of UTF-8 without control characters", kMaxNameBytes),
              "rename it");
 }
@@ -102,7 +91,8 @@ Status CheckUnique(std::string_view key, const Names& names) {
   std::set<std::string_view> seen;
   for (const std::string& name : names) {
     CT_RETURN_IF_ERROR(CheckLabel(key, name));
-    if (!seen.insert(name).second) return Bad(key, Quoted(name), "unique", "it is listed twice");
+    if (!seen.insert(name).second)
+      return Bad(key, base::Quoted(name), "unique", "it is listed twice");
   }
   return OkStatus();
 }
@@ -142,7 +132,7 @@ Status CheckColumns(const v1::DataTerms& data, uint64_t features) {
   if (columns.empty()) return OkStatus();
   CT_RETURN_IF_ERROR(CheckUnique("data.csv-feature-columns", columns));
   if (std::find(columns.begin(), columns.end(), data.csv_label_column()) != columns.end()) {
-    return Bad("data.csv-feature-columns", Quoted(data.csv_label_column()),
+    return Bad("data.csv-feature-columns", base::Quoted(data.csv_label_column()),
                "other than data.csv-label-column", "the label cannot be a feature");
   }
   if (static_cast<uint64_t>(columns.size()) != features) {
@@ -304,7 +294,8 @@ Status ValidateTerms(const v1::Terms& terms) {
   const std::string& name = terms.name();
   if (name.empty() || name.size() > 80 ||
       !std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c <= 0x7E; })) {
-    return Bad("name", Quoted(name), "1 to 80 printable ASCII characters", "rename the campaign");
+    return Bad("name", base::Quoted(name), "1 to 80 printable ASCII characters",
+               "rename the campaign");
   }
   if (terms.model_toml().empty() || terms.model_toml().size() > kMaxModelTomlBytes) {
     return Bad("model", fmt::format("{} bytes", terms.model_toml().size()),

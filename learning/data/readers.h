@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "crowdteach/v1/ledger.pb.h"
 #include "learning/data/examples.h"
@@ -21,7 +22,7 @@ struct ReadOptions {
 //   PREFIX-labels-idx1-ubyte[.gz]
 //                          in DIR; PREFIX is "train" unless given (the other usual one is "t10k")
 //   IMAGES,LABELS          two IDX files, each plain or gzip
-//   FILE.csv               a table with a header
+//   FILE.csv[.gz]          a table with a header
 // A path that exists as it stands is never split at ':' or ','.
 // kInvalidArgument: the content is wrong; the message names file and byte (IDX) or line and column
 // (CSV), what was found, what was expected. kNotFound, kPermissionDenied, kUnavailable: the files
@@ -43,8 +44,8 @@ StatusOr<ExamplesFile> ReadIdx(const std::string& images_path, const std::string
 // in double quotes, a quote inside doubled; lines end in LF or CRLF; an UTF-8 byte order mark is
 // skipped. The label column's text must be one of DataTerms.classes exactly. Feature columns are
 // those of csv_feature_columns in that order, or all but the label as they stand; other columns are
-// ignored. Numbers are decimal with '.', independent of locale, finite; for feature-type "u8" whole
-// numbers 0-255.
+// ignored; no field is longer than 1 MiB. Numbers are decimal with '.', independent of locale,
+// finite; for feature-type "u8" whole numbers 0-255.
 StatusOr<ExamplesFile> ReadCsv(const std::string& path, const v1::DataTerms& terms,
                                const ReadOptions& options = {});
 

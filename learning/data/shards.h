@@ -3,6 +3,7 @@
 //
 // Exactly: random streams are learning/data/random.h's, named by (seed, purpose, number).
 // 1. For each class c: its examples in file order, shuffled (Fisher–Yates, stream "class", c).
+//    Without `dirichlet` the whole file counts as one class, 0.
 // 2. Proportions p_1…p_K over the K shards: without `dirichlet` 1/K each; with it, a draw from
 //    Dirichlet(α, …, α) (stream "dirichlet", c), independent for each class; the same for every
 //    shard, so the shards partition the data.
@@ -30,9 +31,9 @@
 namespace crowdteach::learning {
 
 struct ShardOptions {
-  uint32_t shard = 1;               // from 1
-  uint32_t shards = 1;              // K, 1-10000
-  std::optional<double> dirichlet;  // α, 0.001-1000000; the smaller, the more unequal
+  uint32_t shard = 1;                 // from 1
+  uint32_t shards = 1;                // K, 1-10000
+  std::optional<double> dirichlet{};  // α, 0.001-1000000; the smaller, the more unequal
   uint64_t seed = 0;
   double label_noise = 0;  // p, 0-1
   uint64_t limit = 0;      // 0: all

@@ -101,6 +101,18 @@ StatusOr<std::string> ParseBase64(std::string_view text) {
   return out;
 }
 
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const unsigned char c : text.substr(0, 80)) {
+    if (c < 0x20 || c >= 0x7F) {
+      out += fmt::format("\\x{:02x}", c);
+    } else {
+      out.push_back(static_cast<char>(c));
+    }
+  }
+  return out + (text.size() > 80 ? "…\"" : "\"");
+}
+
 std::string RandomBytes(size_t count) {
   std::string out(count, '\0');
   for (size_t filled = 0; filled < count;) {

@@ -29,6 +29,10 @@ std::string Base64(std::string_view bytes);  // standard alphabet, padded
 // Strict: kInvalidArgument on whitespace, missing or extra padding, non-zero spare bits.
 StatusOr<std::string> ParseBase64(std::string_view text);
 
+// Somebody else's text, fit for a message: in double quotes, bytes outside printable ASCII as \xNN,
+// cut after 80 bytes.
+std::string Quoted(std::string_view text);
+
 // Cryptographically random bytes from the kernel (getrandom); aborts if the kernel has none.
 std::string RandomBytes(size_t count);
 

@@ -1,0 +1,187 @@
+// ReadCsv: what the columns of a table mean under the campaign's terms.
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "learning/data/csv_records.h"
+#include "learning/data/readers.h"
+#include "proto/base/bytes.h"
+
+namespace crowdteach::learning {
+namespace {
+
+constexpr size_t kMaxColumns = size_t{1} << 25;
+
+// Where in a record the terms' columns stand.
+struct Columns {
+  size_t label = 0;
+  std::vector<size_t> features;  // in input order
+};
+
+StatusOr<size_t> FindColumn(const std::vector<std::string>& header, const std::string& name,
+                            const CsvRecords& records) {
+  size_t found = header.size();
+  for (size_t i = 0; i < header.size(); ++i) {
+    if (header[i] != name) continue;
+    if (found < header.size()) {
+      return InvalidArgument("{}:{}: two columns are called {}", records.name(), records.line(),
+                             base::Quoted(name));
+    }
+    found = i;
+  }
+  if (found == header.size()) {
+    return InvalidArgument("{}:{}: the header has no column {}, which the campaign's terms name",
+                           records.name(), records.line(), base::Quoted(name));
+  }
+  return found;
+}
+
+StatusOr<Columns> FindColumns(const std::vector<std::string>& header, const v1::DataTerms& terms,
+                              const CsvRecords& records) {
+  Columns columns;
+  CT_ASSIGN_OR_RETURN(columns.label, FindColumn(header, terms.csv_label_column(), records));
+  if (terms.csv_feature_columns().empty()) {
+    for (size_t i = 0; i < header.size(); ++i) {
+      if (i != columns.label) columns.features.push_back(i);
+    }
+  } else {
+    // One pass over the header, not one for each of possibly many columns.
+    std::map<std::string_view, size_t> place;
+    std::map<std::string_view, size_t> times;
+    for (size_t i = 0; i < header.size(); ++i) {
+      place.emplace(header[i], i);
+      ++times[header[i]];
+    }
+    for (const std::string& name : terms.csv_feature_columns()) {
+      const auto at = place.find(name);
+      if (at == place.end() || times[name] > 1) return FindColumn(header, name, records).status();
+      columns.features.push_back(at->second);
+    }
+  }
+  const ExampleFormat format(terms);
+  if (columns.features.size() != format.features) {
+    return InvalidArgument(
+        "{}:{}: {} feature columns, but the campaign's input-shape [{}] has {} values",
+        records.name(), records.line(), columns.features.size(),
+        fmt::join(terms.input_shape(), ", "), format.features);
+  }
+  return columns;
+}
+
+// Spaces around a number are common and harmless.
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// The reason a number is refused, or nullptr. std::from_chars knows no locale.
+const char* ReadByte(std::string_view text, char* out) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) {
+    return "is not a whole number (feature-type is u8)";
+  }
+  if (error != std::errc() || value < 0 || value > 255)
+    return "is outside 0-255 (feature-type is u8)";
+  *out = static_cast<char>(value);
+  return nullptr;
+}
+
+const char* ReadFloat(std::string_view text, char* out) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) {
+    return "is not a number";
+  }
+  if (error != std::errc()) return "is beyond the range of numbers";
+  // Rounded once more, to nearest, as numpy.float32(float(text)) does.
+  const auto single = static_cast<float>(value);
+  if (!std::isfinite(single)) return "is not a finite number (float32)";
+  std::memcpy(out, &single, sizeof single);
+  return nullptr;
+}
+
+std::string ClassList(const v1::DataTerms& terms) {
+  std::string list;
+  for (int i = 0; i < terms.classes_size() && i < 20; ++i) {
+    list += fmt::format("{}{}", i == 0 ? "" : ", ", base::Quoted(terms.classes(i)));
+  }
+  if (terms.classes_size() > 20) list += fmt::format(", … ({} in all)", terms.classes_size());
+  return list;
+}
+
+StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
+                                 const ReadOptions& options) {
+  const std::string name = source.name();
+  if (terms.csv_label_column().empty()) {
+    return InvalidArgument(
+        "{}: the campaign's terms name no csv-label-column, so it takes no CSV; give "
+        "the data as IDX",
+        name);
+  }
+  CsvRecords records(std::move(source));
+  std::vector<std::string> fields;
+  CT_ASSIGN_OR_RETURN(const bool has_header, records.Next(&fields, kMaxColumns));
+  if (!has_header)
+    return InvalidArgument("{}:1: the file is empty; a header must come first", name);
+  const std::vector<std::string> header = std::move(fields);
+  CT_ASSIGN_OR_RETURN(const Columns columns, FindColumns(header, terms, records));
+  std::map<std::string_view, uint32_t> class_of;
+  for (int i = 0; i < terms.classes_size(); ++i) {
+    class_of.emplace(terms.classes(i), static_cast<uint32_t>(i));
+  }
+
+  CT_ASSIGN_OR_RETURN(ExamplesWriter writer, ExamplesWriter::InMemory(terms, name));
+  const ExampleFormat format(terms);
+  std::string features(format.feature_bytes(), '\0');
+  fields.clear();
+  while (options.limit == 0 || writer.count() < options.limit) {
+    CT_ASSIGN_OR_RETURN(const bool more, records.Next(&fields, header.size()));
+    if (!more) break;
+    if (fields.size() != header.size()) {
+      return InvalidArgument("{}:{}: {} columns, but the header has {}", name, records.line(),
+                             fields.size(), header.size());
+    }
+    const auto label = class_of.find(fields[columns.label]);
+    if (label == class_of.end()) {
+      return InvalidArgument("{}:{}: column {}: {} is none of the campaign's classes: {}", name,
+                             records.line(), base::Quoted(header[columns.label]),
+                             base::Quoted(fields[columns.label]), ClassList(terms));
+    }
+    for (size_t i = 0; i < columns.features.size(); ++i) {
+      const std::string& field = fields[columns.features[i]];
+      char* out = features.data() + i * format.value_bytes;
+      const char* reason =
+          format.value_bytes == 4 ? ReadFloat(Trimmed(field), out) : ReadByte(Trimmed(field), out);
+      if (reason != nullptr) {
+        return InvalidArgument("{}:{}: column {}: {} {}", name, records.line(),
+                               base::Quoted(header[columns.features[i]]), base::Quoted(field),
+                               reason);
+      }
+    }
+    CT_RETURN_IF_ERROR(writer.Append(label->second, features));
+  }
+  if (writer.count() == 0) {
+    return InvalidArgument("{}:{}: no record after the header", name, records.line());
+  }
+  return std::move(writer).Finish();
+}
+
+}  // namespace
+
+StatusOr<ExamplesFile> ReadCsv(const std::string& path, const v1::DataTerms& terms,
+                               const ReadOptions& options) {
+  CT_ASSIGN_OR_RETURN(ByteSource source, ByteSource::Open(path));
+  return ReadTable(std::move(source), terms, options);
+}
+
+StatusOr<ExamplesFile> ParseCsv(std::string_view text, const std::string& name,
+                                const v1::DataTerms& terms, const ReadOptions& options) {
+  CT_ASSIGN_OR_RETURN(ByteSource source, ByteSource::FromMemory(text, name));
+  return ReadTable(std::move(source), terms, options);
+}
+
+}  // namespace crowdteach::learning
