@@ -68,6 +68,11 @@ Status File::WriteAt(uint64_t offset_bytes, const void* bytes, size_t size) cons
   return OkStatus();
 }
 
+Status File::Resize(uint64_t size_bytes) const {
+  if (ftruncate(fd_, static_cast<off_t>(size_bytes)) != 0) return ErrnoStatus(errno, path_);
+  return OkStatus();
+}
+
 Status File::Sync() const {
   if (fsync(fd_) != 0) return ErrnoStatus(errno, path_);
   return OkStatus();

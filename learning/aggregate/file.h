@@ -25,6 +25,7 @@ class File {
   // All of it or an error. kDataLoss: the file ends before.
   Status ReadAt(uint64_t offset_bytes, void* bytes, size_t size) const;
   Status WriteAt(uint64_t offset_bytes, const void* bytes, size_t size) const;
+  Status Resize(uint64_t size_bytes) const;  // grows with zeros
   Status Sync() const;  // the content survives a power failure (its name may not)
 
  private:

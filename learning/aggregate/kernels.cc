@@ -71,12 +71,11 @@ Halves DotHalves(const int32_t* a, const int32_t* b, size_t count) {
 
 }  // namespace
 
-void AccumulateScaled(uint64_t weight, std::span<const int32_t> values, std::span<int64_t> sums) {
-  CT_ASSERT(weight <= std::numeric_limits<uint32_t>::max() && values.size() == sums.size());
-  if (weight > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
-    for (size_t k = 0; k < values.size(); ++k) {
-      sums[k] += static_cast<int64_t>(weight) * values[k];
-    }
+void AccumulateScaled(int64_t weight, std::span<const int32_t> values, std::span<int64_t> sums) {
+  constexpr int64_t kMaxWeight = std::numeric_limits<uint32_t>::max();
+  CT_ASSERT(weight >= -kMaxWeight && weight <= kMaxWeight && values.size() == sums.size());
+  if (weight != static_cast<int32_t>(weight)) {
+    for (size_t k = 0; k < values.size(); ++k) sums[k] += weight * values[k];
     return;
   }
   const auto narrow = static_cast<int32_t>(weight);

@@ -10,8 +10,8 @@
 
 namespace crowdteach::learning {
 
-// sums[k] += weight·values[k]. weight < 2^32; the caller sees to it that no sum overflows.
-void AccumulateScaled(uint64_t weight, std::span<const int32_t> values, std::span<int64_t> sums);
+// sums[k] += weight·values[k]. |weight| < 2^32; the caller sees to it that no sum overflows.
+void AccumulateScaled(int64_t weight, std::span<const int32_t> values, std::span<int64_t> sums);
 
 // Σ values[k]².
 base::UInt128 SumOfSquares(std::span<const int32_t> values);

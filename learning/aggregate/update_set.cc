@@ -69,7 +69,7 @@ Status UpdateSet::ReadSum(uint64_t first, std::span<int64_t> sums,
   std::fill(sums.begin(), sums.end(), 0);
   for (size_t i = 0; i < teachers_.size(); ++i) {
     CT_RETURN_IF_ERROR(Read(i, first, scratch));
-    AccumulateScaled(teachers_[i].weight, scratch, sums);
+    AccumulateScaled(static_cast<int64_t>(teachers_[i].weight), scratch, sums);
   }
   return OkStatus();
 }

@@ -5,7 +5,8 @@
 // Then g = round-half-even(G·2^k), 0 <= k <= 60 the largest with max|G|·2^k < 2^30 - ½ (0 if G = 0;
 // a G too large for k = 0 is unusable, like one that is not finite), and from g on all is exact
 // (rational.h). The gradient at w' is kept as the next round's gradient at w, so a calm round costs
-// one gradient of the validation set whatever the number of teachers.
+// one gradient of the validation set whatever the number of teachers. So one scorer serves one
+// campaign: one model, one validation set, one work folder.
 //
 // Standard errors: φ is linear in the blocks of the validation set (losses and gradients), so each
 // block left out in turn gives a jackknife; recorded and shown, never gating a payment.
@@ -30,25 +31,23 @@ class AumannShapley : public Scorer {
 
   ScorerTraits traits() const override { return {"aumann-shapley", true, ScoreUnit::kNats, true}; }
 
-  // Besides those of Scorer: writes gradient_artifact_path (replacing it; synced) if kScored.
+  // Besides the errors of Scorer: kInvalidArgument if the salt has not 32 bytes or e is not of the
+  // update set. Writes gradient_artifact_path (replacing it; synced) if kScored.
   StatusOr<Score> Run(const ScoreRequest& request, LossOracle& oracle,
                       TileExecutor& executor) override;
 
  private:
   // A gradient at one model: the oracle's file of blocks and its answer.
-  struct Node {
+  struct Kept {
     std::string path;
     Evaluation evaluation;
   };
-  struct Path;  // the nodes of one Run and what was computed from them
 
-  StatusOr<Node> GradientAt(const std::string& weights_path, const base::Hash& digest,
-                            const ScoreRequest& request, LossOracle& oracle, Score& score);
-  void Forget(const std::vector<base::Hash>& but);
-  StatusOr<Score> FindDiverging(const ScoreRequest& request, LossOracle& oracle,
-                                TileExecutor& executor, Score score);
+  StatusOr<const Kept*> GradientOf(const std::string& weights_path, const base::Hash& digest,
+                                   const ScoreRequest& request, LossOracle& oracle, Score& score);
+  void ForgetAllBut(const base::Hash& base, const base::Hash& next);
 
-  std::map<base::Hash, Node> kept_;  // by model digest: this round's base and next
+  std::map<base::Hash, Kept> kept_;  // by model digest: this round's base and next
 };
 
 }  // namespace crowdteach::learning
