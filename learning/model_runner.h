@@ -60,6 +60,8 @@ struct EvaluateResult : Evaluation {
   std::vector<uint64_t> per_class_count;
 };
 
+class WorkerProcess;
+
 class ModelRunner {
  public:
   // kFailedPrecondition: this kernel refuses the sandbox (the message says how to go without).
@@ -88,9 +90,8 @@ class ModelRunner {
   int pid() const;  // for logs
 
  private:
-  class Process;
-  explicit ModelRunner(std::unique_ptr<Process> process);
-  std::unique_ptr<Process> process_;
+  explicit ModelRunner(std::unique_ptr<WorkerProcess> process);
+  std::unique_ptr<WorkerProcess> process_;
 };
 
 // Scoring's oracle over a runner with a loaded model. The runner must outlive it; the examples file
