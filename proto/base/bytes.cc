@@ -90,13 +90,15 @@ StatusOr<std::string> ParseBase64(std::string_view text) {
     uint32_t group = 0;
     for (size_t j = 0; j < 4 - padding; ++j) {
       const size_t digit = kBase64Alphabet.find(text[i + j]);
-      if (digit == std::string_view::npos) return InvalidArgument("not base64 at character {}", i + j);
+      if (digit == std::string_view::npos)
+        return InvalidArgument("not base64 at character {}", i + j);
       group |= static_cast<uint32_t>(digit) << (18 - 6 * j);
     }
     if ((group & ((1u << (8 * padding)) - 1)) != 0) {
       return InvalidArgument("base64 with spare bits set at character {}", i);
     }
-    for (size_t j = 0; j < 3 - padding; ++j) out.push_back(static_cast<char>(group >> (16 - 8 * j)));
+    for (size_t j = 0; j < 3 - padding; ++j)
+      out.push_back(static_cast<char>(group >> (16 - 8 * j)));
   }
   return out;
 }

@@ -23,7 +23,8 @@ std::string Hex(const Hash& hash) { return Hex(View(hash)); }
 
 StatusOr<Hash> HashFromBytes(std::string_view bytes) {
   Hash hash;
-  if (bytes.size() != hash.size()) return InvalidArgument("a digest has 32 bytes, not {}", bytes.size());
+  if (bytes.size() != hash.size())
+    return InvalidArgument("a digest has 32 bytes, not {}", bytes.size());
   std::memcpy(hash.data(), bytes.data(), hash.size());
   return hash;
 }
@@ -146,8 +147,8 @@ void BlobDigester::Update(std::string_view bytes) {
 
 StatusOr<Hash> BlobDigester::Finish() && {
   if (seen_bytes_ != size_bytes_) {
-    return InvalidArgument("the {} has {} bytes, announced were {}", BlobKindName(kind_), seen_bytes_,
-                           size_bytes_);
+    return InvalidArgument("the {} has {} bytes, announced were {}", BlobKindName(kind_),
+                           seen_bytes_, size_bytes_);
   }
   if (in_chunk_bytes_ > 0) root_.Append(std::move(chunk_).Finish());
   return BlobDigestOfRoot(kind_, size_bytes_, root_.Root());

@@ -13,9 +13,13 @@ TEST_CASE("hex goes both ways and refuses what is not hex") {
 }
 
 TEST_CASE("base64 matches RFC 4648 section 10") {
-  const std::pair<std::string, std::string> vectors[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string, std::string> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : vectors) {
     REQUIRE(Base64(plain) == coded);
     REQUIRE(*ParseBase64(coded) == plain);
@@ -23,7 +27,8 @@ TEST_CASE("base64 matches RFC 4648 section 10") {
 }
 
 TEST_CASE("base64 is strict") {
-  for (const char* bad : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9v\n"}) {
+  for (const char* bad :
+       {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9v\n"}) {
     INFO(bad);
     REQUIRE_FALSE(ParseBase64(bad).ok());
   }

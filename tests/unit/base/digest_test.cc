@@ -19,7 +19,8 @@ Hash SlowRoot(const std::vector<Hash>& leaves, size_t begin, size_t end) {
 }  // namespace
 
 TEST_CASE("SHA-256 of FIPS 180-4's example") {
-  REQUIRE(Hex(Sha256Of("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  REQUIRE(Hex(Sha256Of("abc")) ==
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_CASE("RootBuilder agrees with the recursive definition") {
@@ -39,8 +40,10 @@ TEST_CASE("a blob's digest does not depend on how it is cut") {
     std::string blob(size, '\0');
     for (char& c : blob) c = static_cast<char>(random());
     std::vector<Hash> leaves;
-    for (size_t i = 0; i < size; i += kChunkBytes) leaves.push_back(LeafHash(blob.substr(i, kChunkBytes)));
-    const Hash expected = BlobDigestOfRoot(BlobKind::kUpdate, size, SlowRoot(leaves, 0, leaves.size()));
+    for (size_t i = 0; i < size; i += kChunkBytes)
+      leaves.push_back(LeafHash(blob.substr(i, kChunkBytes)));
+    const Hash expected =
+        BlobDigestOfRoot(BlobKind::kUpdate, size, SlowRoot(leaves, 0, leaves.size()));
     REQUIRE(BlobDigest(BlobKind::kUpdate, blob) == expected);
     BlobDigester digester(BlobKind::kUpdate, size);
     for (size_t i = 0; i < size;) {
