@@ -105,7 +105,7 @@ Status Check(const v1::AccountOpen& body) {
 Status Check(const v1::Invite& body) {
   CT_RETURN_IF_ERROR(CheckBytes("token_key", body.token_key(), kKey));
   if (body.role() != v1::TEACHER && body.role() != v1::OWNER && body.role() != v1::AUDITOR) {
-    return InvalidArgument("an invite is for TEACHER, OWNER or AUDITOR, not {}",
+    return InvalidArgument("role {}: an invite is for TEACHER, OWNER or AUDITOR",
                            v1::Role_Name(body.role()));
   }
   CT_RETURN_IF_ERROR(CheckPresent("uses", body.uses()));

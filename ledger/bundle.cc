@@ -206,11 +206,9 @@ class Verifier {
     if (DecodeEntry(**bytes).ok()) {
       return Fault({"header", "", fmt::format("it counts {} entries, there are more", count_)});
     }
-    const Checkpoint computed{log_.name, count_, tree_.Root()};
-    Fault fault = FaultOfNote(**bytes, log_, computed);
-    if (!fault && !rest.empty()) fault = {"checkpoint", "", "bytes follow it"};
-    verdict_.checkpoint = computed;
-    return fault;
+    if (!rest.empty()) return Fault({"checkpoint", "", "bytes follow it"});
+    verdict_.checkpoint = {log_.name, count_, tree_.Root()};
+    return FaultOfNote(**bytes, log_, verdict_.checkpoint);
   }
 
   Reader reader_;

@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
@@ -79,6 +80,8 @@ Status Decode(std::string_view bytes, Message* message) {
                                                static_cast<int>(bytes.size()));
   // Bounds the parser's own stack; groups inside unknown fields count too.
   coded.SetRecursionLimit(kMaxDepth);
+  // Strangers' bytes must not fill our log with protobuf's complaints.
+  const google::protobuf::LogSilencer silencer;
   if (!message->ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
     return InvalidArgument("{} bytes are not a well-formed {} (or nest deeper than {})",
                            bytes.size(), name, kMaxDepth);

@@ -1,0 +1,199 @@
+#include "ledger/bundle.h"
+
+#include <random>
+
+#include "ledger/merkle.h"
+#include "ledger/state.h"
+#include "proto/base/bytes.h"
+#include "tests/support/ledger_builder.h"
+#include "tests/unit/ledger/log_fixture.h"
+
+namespace crowdteach::ledger {
+namespace {
+
+std::string BundleOf(const LogStore& store, uint64_t count, std::string_view checkpoint) {
+  std::string bundle;
+  RequireOk(WriteBundle(store, count, checkpoint, [&](std::string_view bytes) {
+    bundle += bytes;
+    return OkStatus();
+  }));
+  return bundle;
+}
+
+BundleVerdict Replay(std::string_view bundle, const VerifierKey& log) {
+  State state;
+  return Value(VerifyBundle(StringSource(bundle), log,
+                            [&](const LoggedEntry& entry) { return state.Apply(entry); }));
+}
+
+// A small log in a bundle.
+struct BundleFixture : LogFixture {
+  explicit BundleFixture(int issues) {
+    Begin(issues);
+    bundle = BundleOf(*store, log->size(), log->checkpoint());
+  }
+  std::string bundle;
+};
+
+// Which region each byte of an intact bundle lies in; the part for a length prefix.
+struct Place {
+  std::string region;
+  std::string part;
+};
+
+std::vector<Place> PlacesOf(const std::string& bundle) {
+  std::vector<Place> places(29, {"header", ""});
+  const uint64_t count = base::ReadU64(bundle.data() + 21);
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint32_t length = base::ReadU32(bundle.data() + places.size());
+    places.insert(places.end(), 4, {fmt::format("entry {}", i), "length"});
+    places.insert(places.end(), length, {fmt::format("entry {}", i), ""});
+  }
+  places.insert(places.end(), 4, {"checkpoint", ""});
+  const size_t block = bundle.rfind("\n\n") + 2;
+  places.resize(block, {"checkpoint", ""});
+  places.resize(bundle.size(), {"signature 0", ""});
+  return places;
+}
+
+void RequireCaught(const std::string& bad, const VerifierKey& log, const Place& place) {
+  const BundleVerdict verdict = Replay(bad, log);
+  REQUIRE(verdict.fault.has_value());
+  INFO(verdict.fault->region << ", " << verdict.fault->part << ": " << verdict.fault->reason);
+  REQUIRE(verdict.fault->region == place.region);
+  if (!place.part.empty()) REQUIRE(verdict.fault->part == place.part);
+}
+
+}  // namespace
+
+TEST_CASE("a bundle is verified and replayed") {
+  BundleFixture f(4);
+  const BundleVerdict verdict = Replay(f.bundle, f.keys.vkey);
+  REQUIRE_FALSE(verdict.fault.has_value());
+  REQUIRE(verdict.entries == 6);
+  REQUIRE(verdict.checkpoint == Value(OpenCheckpoint(f.log->checkpoint(), f.keys.vkey)));
+}
+
+TEST_CASE("every changed byte of a bundle is caught and its region named") {
+  BundleFixture f(2);
+  const std::vector<Place> places = PlacesOf(f.bundle);
+  REQUIRE(places.size() == f.bundle.size());
+  for (size_t i = 0; i < f.bundle.size(); ++i) {
+    for (const int flip : {0x01, 0x80, 0xff}) {
+      std::string bad = f.bundle;
+      bad[i] = static_cast<char>(bad[i] ^ flip);
+      INFO("byte " << i << " flipped by " << flip);
+      RequireCaught(bad, f.keys.vkey, places[i]);
+    }
+  }
+}
+
+TEST_CASE("changed bytes of a whole campaign are caught and their region named") {
+  const uint64_t seed = std::random_device()();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  testing::LedgerBuilder log;
+  const uint64_t owner = log.NewAccount(v1::OWNER);
+  log.Issue(owner, 1000);
+  const uint64_t campaign = log.OpenCampaign(owner, testing::SmallCampaign());
+  for (int i = 0; i < 3; ++i) log.NewTeacher(campaign);
+  log.OpenRound(campaign);
+
+  const VerifierKey key = Value(ParseVkey(log.state.genesis().log_vkey()));
+  MerkleTree tree;
+  AppendRequest request;
+  for (const LoggedEntry& entry : log.entries) {
+    tree.Append(entry.leaf);
+    request.entries.push_back(entry.bytes);
+  }
+  TemporaryFolder folder;
+  const auto store = Value(SqliteLogStore::Open({.path = folder.File("log.db")}));
+  request.epoch = Value(store->Claim());
+  RequireOk(store->Append(request));
+  const std::string checkpoint = SignCheckpoint({key.name, tree.size(), tree.Root()}, log.log_key);
+  const std::string bundle = BundleOf(*store, tree.size(), checkpoint);
+  const BundleVerdict verdict = Replay(bundle, key);
+  REQUIRE_FALSE(verdict.fault.has_value());
+
+  const std::vector<Place> places = PlacesOf(bundle);
+  for (int i = 0; i < 150; ++i) {
+    const size_t at = random() % bundle.size();
+    std::string bad = bundle;
+    bad[at] = static_cast<char>(bad[at] ^ (1 + random() % 255));
+    INFO("byte " << at << " changed");
+    RequireCaught(bad, key, places[at]);
+  }
+}
+
+TEST_CASE("shortened and lengthened bundles are refused") {
+  BundleFixture f(1);
+  for (size_t size = 0; size < f.bundle.size(); ++size) {
+    INFO("first " << size << " bytes");
+    REQUIRE(Replay(std::string_view(f.bundle).substr(0, size), f.keys.vkey).fault.has_value());
+  }
+  REQUIRE(Replay(f.bundle + "x", f.keys.vkey).fault->region == "checkpoint");
+}
+
+TEST_CASE("parts of an entry are told apart") {
+  BundleFixture f(2);
+  const auto with_entry = [&](uint64_t index, const auto& change) {
+    std::string out(f.bundle.substr(0, 29));
+    for (uint64_t i = 0; i < f.log->size(); ++i) {
+      std::string bytes = Value(f.store->ReadEntry(i));
+      if (i == index) {
+        v1::Entry entry = Value(DecodeEntry(bytes)).entry;
+        change(entry);
+        bytes = Encode(entry);
+      }
+      base::AppendU32(out, static_cast<uint32_t>(bytes.size()));
+      out += bytes;
+    }
+    base::AppendU32(out, static_cast<uint32_t>(f.log->checkpoint().size()));
+    return Replay(out + f.log->checkpoint(), f.keys.vkey).fault;
+  };
+  const uint64_t last = f.log->size() - 1;
+  for (const uint64_t index : {uint64_t{1}, uint64_t{2}, last}) {
+    INFO("entry " << index);
+    const std::string region = fmt::format("entry {}", index);
+    const auto require = [&](const std::optional<BundleFault>& fault, std::string_view part) {
+      REQUIRE(fault.has_value());
+      INFO(fault->region << ", " << fault->part << ": " << fault->reason);
+      REQUIRE(fault->region == region);
+      REQUIRE(fault->part == part);
+    };
+    require(with_entry(index, [](v1::Entry& e) { e.set_index(e.index() + 1); }), "index");
+    require(with_entry(index, [](v1::Entry& e) { (*e.mutable_prev())[3] ^= 1; }), "prev");
+    require(with_entry(index, [](v1::Entry& e) { e.set_time_ms(e.time_ms() + 1); }), "time");
+    require(with_entry(index, [](v1::Entry& e) { e.set_time_ms(e.time_ms() - 10'000); }), "time");
+    require(
+        with_entry(index, [](v1::Entry& e) { (*e.mutable_intent()->mutable_signature())[3] ^= 1; }),
+        "intent");
+    if (index == 1) continue;
+    require(with_entry(index,
+                       [](v1::Entry& e) {
+                         e.mutable_postings(0)->set_amount(e.postings(0).amount() + 1);
+                         e.mutable_postings(1)->set_amount(e.postings(1).amount() - 1);
+                       }),
+            "postings");
+    require(with_entry(index, [](v1::Entry& e) { e.clear_postings(); }), "postings");
+  }
+}
+
+TEST_CASE("signatures of other keys are refused in a bundle") {
+  BundleFixture f(0);
+  Note note = Value(ParseNote(f.log->checkpoint()));
+  SignNote(f.keys.op, "someone", &note);
+  const std::string bundle = BundleOf(*f.store, f.log->size(), FormatNote(note));
+  REQUIRE(Replay(bundle, f.keys.vkey).fault->region == "signature 1");
+}
+
+TEST_CASE("an empty log has a bundle too") {
+  LogFixture f;
+  const std::string checkpoint =
+      SignCheckpoint({f.keys.origin, 0, MerkleTree().Root()}, f.keys.log);
+  const BundleVerdict verdict = Replay(BundleOf(*f.store, 0, checkpoint), f.keys.vkey);
+  REQUIRE_FALSE(verdict.fault.has_value());
+  REQUIRE(verdict.checkpoint.size == 0);
+}
+
+}  // namespace crowdteach::ledger
