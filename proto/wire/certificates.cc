@@ -194,14 +194,17 @@ StatusOr<Pair> LoadOrMakeCa(const std::string& path, uint64_t now_ms) {
 }  // namespace
 
 StatusOr<ServerIdentity> LoadOrCreateIdentity(const std::string& directory, uint64_t now_ms) {
-  CT_ASSIGN_OR_RETURN(const Pair ca, LoadOrMakeCa(directory + "/tls-ca.pem", now_ms));
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, "cannot create " + directory);
+  }
+  CT_ASSIGN_OR_RETURN(const Pair ca, LoadOrMakeCa(directory + "/ca.pem", now_ms));
   CT_ASSIGN_OR_RETURN(const Pair server, IssueServer(ca, now_ms));
   ServerIdentity identity;
   CT_ASSIGN_OR_RETURN(identity.ca_pem, PemOf(ca.certificate));
   CT_ASSIGN_OR_RETURN(const std::string server_pem, PemOf(server.certificate));
   CT_ASSIGN_OR_RETURN(identity.key_pem, PemOf(server.key));
   identity.chain_pem = server_pem + identity.ca_pem;
-  identity.identity_path = directory + "/tls-server.pem";
+  identity.identity_path = directory + "/server.pem";
   CT_RETURN_IF_ERROR(
       base::WriteFileDurably(identity.identity_path, identity.key_pem + identity.chain_pem, 0600));
   return identity;

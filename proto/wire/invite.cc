@@ -19,6 +19,19 @@ constexpr std::string_view kKeys[] = {"version",   "role",          "expires_ms"
                                       "addresses", "web_addresses", "log_vkey",
                                       "invite",    "token",         "ca"};
 
+// What can stand in a TOML text as it is.
+bool IsPlain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
+}
+
+// A PEM text: plain characters, spaces and line feeds.
+bool IsPlainLines(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return c == '\n' || c == ' ' || IsPlain(std::string_view(&c, 1));
+  });
+}
+
 // Reads the keys of one file; the first thing wrong is kept and later reads give empty values.
 class Reader {
  public:
@@ -109,7 +122,9 @@ StatusOr<Invite> FromTable(const toml::table& table, std::string_view file) {
   const StatusOr<std::string> seed = base::ParseHex(reader.Text("token"));
   if (!seed.ok() || seed->size() != 32) reader.FailAt("token", "\"token\" must be 64 hex digits");
   invite.token_seed = seed.value_or("");
+  if (!IsPlain(invite.log_vkey)) reader.FailAt("log_vkey", "\"log_vkey\" is not a verifier key");
   invite.ca_pem = reader.Text("ca");
+  if (!IsPlainLines(invite.ca_pem)) reader.FailAt("ca", "\"ca\" is not a PEM certificate");
   CT_RETURN_IF_ERROR(reader.status());
   return invite;
 }
@@ -122,18 +137,13 @@ std::string QuotedList(const std::vector<std::string>& items) {
   return "[" + list + "]";
 }
 
-bool IsPlain(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
-}
-
 }  // namespace
 
 std::string FormatInvite(const Invite& invite) {
   const bool plain = IsPlain(invite.log_vkey) &&
                      std::all_of(invite.addresses.begin(), invite.addresses.end(), IsPlain) &&
                      std::all_of(invite.web_addresses.begin(), invite.web_addresses.end(), IsPlain);
-  CT_ASSERT(plain && invite.token_seed.size() == 32);
+  CT_ASSERT(plain && IsPlainLines(invite.ca_pem) && invite.token_seed.size() == 32);
   const time_t expires_s = static_cast<time_t>(invite.expires_ms / 1000);
   std::tm utc = {};
   char date[32] = "";

@@ -1,0 +1,64 @@
+// What the RPC handlers share.
+//
+// Thread-safety: any thread; outlives every handler.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include "proto/base/digest.h"
+#include "proto/base/status.h"
+#include "proto/wire/certificates.h"
+#include "server/coordinator.h"
+#include "server/rpc/disk_pool.h"
+#include "server/rpc/sessions.h"
+
+namespace crowdteach::server {
+
+// Uploads and downloads running for one account, bounded.
+class TransferSlots {
+ public:
+  static constexpr size_t kMaxOfAccount = 16;
+  bool Take(uint64_t account);
+  void Give(uint64_t account);
+
+ private:
+  std::mutex mutex_;
+  std::map<uint64_t, size_t> taken_;
+};
+
+struct RpcContext {
+  Coordinator& coordinator;
+  base::Hash ca_digest{};
+  std::function<uint64_t()> now_ms;  // wall clock
+  Sessions sessions;
+  TransferSlots transfers;
+  DiskPool disk{4};
+
+  // The caller's account, from its `authorization: Bearer ‹hex›`. kUnauthenticated.
+  StatusOr<uint64_t> Authenticate(const grpc::CallbackServerContext& call);
+};
+
+// kInvalidArgument: unspecified, or a number this version does not know.
+StatusOr<base::BlobKind> KindOf(v1::BlobKindName name);
+
+// The catch-all of a handler: what it throws becomes kInternal, and is logged.
+template <typename F>
+Status Guarded(const char* method, F&& handler) {
+  try {
+    return handler();
+  } catch (const std::exception& error) {
+    spdlog::error("{}: {}", method, error.what());
+  } catch (...) {
+    spdlog::error("{}: an unknown exception", method);
+  }
+  return Internal("{} failed inside the coordinator; its log says why", method);
+}
+
+}  // namespace crowdteach::server
