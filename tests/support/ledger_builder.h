@@ -88,11 +88,12 @@ struct LedgerBuilder {
   v1::Settle SettleOf(uint64_t campaign) const;
   v1::RoundAbort AbortOf(uint64_t campaign, v1::AbortReason reason) const;
 
-  // Each stage of a round up to and with the named entry; RunRound does all, cover rule included,
-  // and ends in SETTLE or, below quorum, in ROUND_ABORT.
-  void ThroughCommits(uint64_t campaign, const RoundPlan& plans);  // ROUND_COMMIT_CLOSE
-  void ThroughReveals(uint64_t campaign, const RoundPlan& plans);  // NO_REVEAL, DUPLICATE
-  void ThroughScore(uint64_t campaign, const RoundPlan& plans);    // SCORE of pass 1
+  // Each stage of a round up to and with the named entry. False: too few committed, and the round
+  // ended in ROUND_ABORT.
+  bool ThroughCommits(uint64_t campaign, const RoundPlan& plans);  // ROUND_COMMIT_CLOSE
+  bool ThroughReveals(uint64_t campaign, const RoundPlan& plans);  // NO_REVEAL, DUPLICATE
+  bool ThroughScore(uint64_t campaign, const RoundPlan& plans);    // SCORE of pass 1
+  // A whole round, cover rule included: ends in SETTLE or, below quorum, in ROUND_ABORT.
   void RunRound(uint64_t campaign, const RoundPlan& plans);
   void CloseAndRefund(uint64_t campaign);  // the owner's close, RELEASE, REFUND
 
