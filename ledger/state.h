@@ -5,7 +5,7 @@
 // postings with those, checks signature, sequence, times and chain, and moves on. The coordinator
 // and the auditor run this same code; nothing else decides what is legal.
 //
-// round.h, selection.h and reward.h answer what the next legal entries of a round are; FORMAT.md
+// round.h, selection.h and reward.h answer what the next legal entries of a round are; RULES.md
 // lists the rules by entry type.
 //
 // Pure: no I/O, no clock, no randomness, no floating point. Not thread-safe; copies are independent
