@@ -21,6 +21,10 @@ if(CROWDTEACH_SANITIZE)
   add_link_options(-fsanitize=${CROWDTEACH_SANITIZE})
 endif()
 
+if(CROWDTEACH_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage in the libraries, to guide libFuzzer
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})

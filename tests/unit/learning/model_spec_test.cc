@@ -110,6 +110,10 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
     std::string text, error;
   } cases[] = {
       {"[model\n", "model.toml:1: "},
+      // These trip an assertion of toml++ where it is built with them.
+      {"[\n[model]\n", "model.toml:1: "},
+      {"[[[model]]]\n", "model.toml:1: "},
+      {"[[=", "model.toml:1: "},
       {"", "there is no [model]"},
       {kHead, "no [[layer]]"},
       {kHead + std::string("[other]\n"), "model.toml:4: unknown key"},
