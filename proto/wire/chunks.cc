@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "proto/base/digest.h"
 #include "proto/wire/credentials.h"
 
 namespace crowdteach::wire {
@@ -66,6 +65,21 @@ uint64_t ChunkCount(uint64_t size_bytes) {
 uint64_t ChunkLength(uint64_t size_bytes, uint64_t index) {
   if (index >= ChunkCount(size_bytes)) return 0;
   return std::min<uint64_t>(base::kChunkBytes, size_bytes - index * base::kChunkBytes);
+}
+
+StatusOr<base::BlobKind> BlobKindOf(v1::BlobKindName name) {
+  switch (name) {
+    case v1::WEIGHTS:
+      return base::BlobKind::kWeights;
+    case v1::UPDATE:
+      return base::BlobKind::kUpdate;
+    case v1::GRADIENT:
+      return base::BlobKind::kGradient;
+    case v1::VALIDATION:
+      return base::BlobKind::kValidation;
+    default:
+      return InvalidArgument("{} is not a kind of blob", static_cast<int>(name));
+  }
 }
 
 }  // namespace crowdteach::wire

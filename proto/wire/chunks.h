@@ -1,4 +1,4 @@
-// v1::Chunk as bytes without copying the payload.
+// Blobs on the wire: v1::Chunk as bytes without copying the payload, chunk arithmetic, kinds.
 //
 // The payload is the message's last field, so a chunk is a short header slice followed by the
 // payload's slice, and slices are reference-counted: a chunk encoded once is sent to any number of
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "crowdteach/v1/coordinator.pb.h"
+#include "proto/base/digest.h"
 #include "proto/base/status.h"
 
 namespace crowdteach::wire {
@@ -27,5 +28,8 @@ Status DecodeMessage(const grpc::ByteBuffer& buffer, google::protobuf::MessageLi
 uint64_t ChunkCount(uint64_t size_bytes);
 // How many bytes chunk `index` has; 0 past the end.
 uint64_t ChunkLength(uint64_t size_bytes, uint64_t index);
+
+// kInvalidArgument: unspecified, or a number this version does not know.
+StatusOr<base::BlobKind> BlobKindOf(v1::BlobKindName name);
 
 }  // namespace crowdteach::wire

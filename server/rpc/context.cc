@@ -40,19 +40,4 @@ StatusOr<uint64_t> RpcContext::Authenticate(const grpc::CallbackServerContext& c
   return *account;
 }
 
-StatusOr<base::BlobKind> KindOf(v1::BlobKindName name) {
-  switch (name) {
-    case v1::WEIGHTS:
-      return base::BlobKind::kWeights;
-    case v1::UPDATE:
-      return base::BlobKind::kUpdate;
-    case v1::GRADIENT:
-      return base::BlobKind::kGradient;
-    case v1::VALIDATION:
-      return base::BlobKind::kValidation;
-    default:
-      return InvalidArgument("{} is not a kind of blob", static_cast<int>(name));
-  }
-}
-
 }  // namespace crowdteach::server

@@ -45,9 +45,6 @@ struct RpcContext {
   StatusOr<uint64_t> Authenticate(const grpc::CallbackServerContext& call);
 };
 
-// kInvalidArgument: unspecified, or a number this version does not know.
-StatusOr<base::BlobKind> KindOf(v1::BlobKindName name);
-
 // The catch-all of a handler: what it throws becomes kInternal, and is logged.
 template <typename F>
 Status Guarded(const char* method, F&& handler) {

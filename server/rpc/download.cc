@@ -55,7 +55,7 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     v1::DownloadRequest request;
     CT_RETURN_IF_ERROR(wire::DecodeMessage(bytes, &request));
     CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(call));
-    CT_ASSIGN_OR_RETURN(const base::BlobKind kind, KindOf(request.kind()));
+    CT_ASSIGN_OR_RETURN(const base::BlobKind kind, wire::BlobKindOf(request.kind()));
     CT_ASSIGN_OR_RETURN(digest_, base::HashFromBytes(request.digest()));
     CT_RETURN_IF_ERROR(context_->coordinator.CheckRead(account, kind, digest_));
     if (!context_->transfers.Take(account)) {

@@ -15,7 +15,7 @@ using Writer = ledger::ArtifactStore::Writer;
 
 StatusOr<ledger::BlobName> NameOf(const v1::UploadHead& head) {
   ledger::BlobName name;
-  CT_ASSIGN_OR_RETURN(name.kind, KindOf(head.kind()));
+  CT_ASSIGN_OR_RETURN(name.kind, wire::BlobKindOf(head.kind()));
   CT_ASSIGN_OR_RETURN(name.digest, base::HashFromBytes(head.digest()));
   name.size_bytes = head.size_bytes();
   return name;
