@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -63,9 +64,17 @@ class OutputFile {
   Fd fd_;
 };
 
-StatusOr<EvaluateResult> ResultOf(const StatusOr<v1::WorkerReply>& reply) {
+// The worker has read foreign bytes: its answers are checked for shape like anybody's.
+Status WrongAnswer() { return Unavailable("the worker's answer makes no sense"); }
+
+StatusOr<EvaluateResult> ResultOf(const StatusOr<v1::WorkerReply>& reply, uint32_t blocks) {
   CT_RETURN_IF_ERROR(reply.status());
   const v1::WorkerEvaluated& from = reply->evaluated();
+  if (!reply->has_evaluated() || from.class_count_size() != from.class_correct_size() ||
+      from.block_loss_size() != static_cast<int>(blocks) || from.correct() > from.count() ||
+      (from.finite() && !std::isfinite(from.loss()))) {
+    return WrongAnswer();
+  }
   EvaluateResult result;
   result.loss_nats = from.loss();
   result.correct = from.correct();
@@ -138,6 +147,9 @@ StatusOr<TrainResult> ModelRunner::Train(const TrainRequest& request, const Trai
       const v1::WorkerReply reply,
       process_->Call(std::move(message), {weights.get(), request.examples_fd, output.fd()},
                      progress, std::move(stop)));
+  if (!reply.has_trained()) {
+    return WrongAnswer();
+  }
   TrainResult result;
   result.batches = reply.trained().batches();
   result.examples = reply.trained().examples();
@@ -157,13 +169,14 @@ StatusOr<EvaluateResult> ModelRunner::Evaluate(const std::string& weights_path, 
   message.mutable_evaluate()->set_want_logits(!logits_path.empty());
   if (logits_path.empty()) {
     return ResultOf(
-        process_->Call(std::move(message), {weights.get(), examples_fd}, {}, std::move(stop)));
+        process_->Call(std::move(message), {weights.get(), examples_fd}, {}, std::move(stop)), 0);
   }
   CT_ASSIGN_OR_RETURN(OutputFile logits, OutputFile::Create(logits_path));
   CT_ASSIGN_OR_RETURN(
       EvaluateResult result,
       ResultOf(process_->Call(std::move(message), {weights.get(), examples_fd, logits.fd()}, {},
-                              std::move(stop))));
+                              std::move(stop)),
+               0));
   CT_RETURN_IF_ERROR(logits.Commit());
   return result;
 }
@@ -178,7 +191,8 @@ StatusOr<EvaluateResult> ModelRunner::Gradient(const std::string& weights_path, 
   CT_ASSIGN_OR_RETURN(
       EvaluateResult result,
       ResultOf(process_->Call(std::move(message), {weights.get(), examples_fd, gradient.fd()}, {},
-                              std::move(stop))));
+                              std::move(stop)),
+               blocks));
   CT_RETURN_IF_ERROR(gradient.Commit());
   return result;
 }

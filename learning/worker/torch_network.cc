@@ -11,11 +11,9 @@
 #include <torch/version.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -69,14 +67,8 @@ struct TorchNetwork::State {
 Status StartTorch(int threads) {
   return Guarded("starting", [&] {
     at::set_num_threads(threads);
-    // Every thread must exist before the sandbox: hold each until all have come.
-    std::atomic<int> arrived = 0;
-    at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
-      ++arrived;
-      while (arrived < std::min(threads, at::get_num_threads())) {
-        std::this_thread::yield();
-      }
-    });
+    // Large enough that Torch shares it among all threads, and so starts them.
+    at::zeros({int64_t{1 << 18} * threads}, at::kFloat).add_(1.0);
   });
 }
 
