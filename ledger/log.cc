@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "ledger/canonical.h"
 #include "ledger/checkpoint.h"
 #include "ledger/file_io.h"
 #include "ledger/receipt.h"
@@ -150,16 +149,8 @@ uint64_t Log::size() const { return impl_->committed; }
 StatusOr<LoggedEntry> Log::Draft(const v1::SignedIntent& intent, uint64_t now_ms) {
   CT_RETURN_IF_ERROR(impl_->health);
   State& state = impl_->state;
-  v1::Entry entry;
-  entry.set_index(state.size());
-  entry.set_prev(base::Bytes(state.last_leaf()));
-  entry.set_time_ms(std::max(now_ms, state.last_time_ms()));
-  *entry.mutable_intent() = intent;
-  CT_ASSIGN_OR_RETURN(const std::vector<v1::Posting> postings,
-                      state.Postings(intent, entry.time_ms()));
-  for (const v1::Posting& posting : postings) *entry.add_postings() = posting;
-  CT_ASSIGN_OR_RETURN(LoggedEntry logged, DecodeEntry(Encode(entry)));
-  CT_RETURN_IF_ERROR(state.Apply(logged));
+  CT_ASSIGN_OR_RETURN(LoggedEntry logged,
+                      state.Append(intent, std::max(now_ms, state.last_time_ms())));
   impl_->tree.Append(logged.leaf);
   impl_->batch.push_back(logged.bytes);
   return logged;

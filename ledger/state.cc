@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ledger/canonical.h"
 #include "ledger/signature.h"
 #include "ledger/state_rules.h"
 #include "proto/base/assert.h"
@@ -131,14 +132,34 @@ Status State::Apply(const LoggedEntry& logged) {
   }
   CT_ASSIGN_OR_RETURN(const Change change, Decide(logged.intent, entry.intent(), entry.time_ms()));
   CT_RETURN_IF_ERROR(ComparePostings(entry.postings(), change.postings));
+  Advance(logged, change);
+  return OkStatus();
+}
+
+StatusOr<LoggedEntry> State::Append(const v1::SignedIntent& intent, uint64_t time_ms) {
+  CT_ASSIGN_OR_RETURN(const v1::Intent decoded, DecodeIntent(intent.payload()));
+  CT_ASSIGN_OR_RETURN(const Change change, Decide(decoded, intent, time_ms));
+  v1::Entry entry;
+  entry.set_index(size_);
+  entry.set_prev(base::Bytes(last_leaf_));
+  entry.set_time_ms(time_ms);
+  *entry.mutable_intent() = intent;
+  for (const v1::Posting& posting : change.postings) *entry.add_postings() = posting;
+  // Read back as replay will: too long an entry, or an unknown field beside payload and signature,
+  // must not get into the log.
+  CT_ASSIGN_OR_RETURN(LoggedEntry logged, DecodeEntry(Encode(entry)));
+  Advance(logged, change);
+  return logged;
+}
+
+void State::Advance(const LoggedEntry& logged, const Change& change) {
   Post(change.postings);
   change.move(*this);
   if (size_ == 0) genesis_hash_ = logged.leaf;
   if (!logged.intent.has_account_open()) accounts_.at(logged.intent.account()).next_sequence++;
   ++size_;
   last_leaf_ = logged.leaf;
-  last_time_ms_ = entry.time_ms();
-  return OkStatus();
+  last_time_ms_ = logged.entry.time_ms();
 }
 
 void State::Post(const std::vector<v1::Posting>& postings) {

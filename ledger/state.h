@@ -130,6 +130,10 @@ class State {
   // postings that differ; else as above).
   Status Apply(const LoggedEntry& entry);
 
+  // Makes the next entry of `intent` and takes it: Postings and Apply in one, with one signature
+  // check. Errors as Postings, also when the entry would be too long; the state is then unchanged.
+  StatusOr<LoggedEntry> Append(const v1::SignedIntent& intent, uint64_t time_ms);
+
   uint64_t size() const { return size_; }
   const base::Hash& last_leaf() const { return last_leaf_; }  // zeros before the first entry
   uint64_t last_time_ms() const { return last_time_ms_; }
@@ -154,6 +158,7 @@ class State {
                           uint64_t time_ms) const;
   Status CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
                        uint64_t time_ms) const;
+  void Advance(const LoggedEntry& logged, const Change& change);
   void Post(const std::vector<v1::Posting>& postings);
 
   uint64_t size_ = 0;

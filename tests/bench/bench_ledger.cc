@@ -2,8 +2,8 @@
 //
 //   bench_ledger FOLDER [SECONDS]     FOLDER is made, filled and left for the caller to remove
 //
-// "store" is SQLite alone with 300-byte entries; "log" is the coordinator's whole path: two
-// signature checks, rules, postings, tree, commit, and one signed head a commit.
+// "store" is SQLite alone with 300-byte entries; "log" is the coordinator's whole path: the
+// signature check, rules, postings, tree, commit, and one signed head a commit.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

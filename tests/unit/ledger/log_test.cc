@@ -1,5 +1,7 @@
 #include "ledger/log.h"
 
+#include <google/protobuf/unknown_field_set.h>
+
 #include <fstream>
 #include <random>
 
@@ -88,6 +90,19 @@ TEST_CASE("an illegal intent leaves the batch as it was") {
   REQUIRE(f.log->Draft(forged, kStartMs + 100).status().code() == Code::kUnauthenticated);
   REQUIRE(f.log->pending() == 1);
   RequireOk(f.log->Commit({}));
+  REQUIRE(f.log->state().Balance(kIssuerAvail) == 6);
+}
+
+TEST_CASE("what replay would refuse does not get into the log") {
+  LogFixture f;
+  f.Begin(1);
+  v1::SignedIntent intent = IssueIntent(f.keys, f.log->state(), 1, 7);
+  intent.GetReflection()->MutableUnknownFields(&intent)->AddVarint(9, 1);
+  REQUIRE(f.log->Draft(intent, kStartMs + 100).status().code() == Code::kInvalidArgument);
+  REQUIRE(f.log->pending() == 0);
+  f.Issue(5);
+  RequireOk(f.log->Commit({}));
+  f.Reopen();
   REQUIRE(f.log->state().Balance(kIssuerAvail) == 6);
 }
 
