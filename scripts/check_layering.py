@@ -36,7 +36,9 @@ ARROWS = [
     (r"proto/base/", r"proto/base/"),
     (r"proto/wire/", PROTO + r"|proto/wire/"),
     (r"proto/cli/", r"proto/(base|cli)/"),
-    (r"ledger/", PROTO + r"|ledger/"),
+    # The auditor recomputes what learning's exact half computed.
+    (r"ledger/audit/", PROTO + r"|ledger/|learning/(?!worker/)"),
+    (r"ledger/", PROTO + r"|ledger/(?!audit/)"),
     (r"learning/worker/", PROTO + r"|learning/"),
     (r"learning/", PROTO + r"|learning/(?!worker/)"),
     (r"server/", PROTO + r"|proto/wire/|ledger/|learning/(?!worker/)|server/"),

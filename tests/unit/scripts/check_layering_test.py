@@ -34,6 +34,9 @@ class IncludeTest(unittest.TestCase):
         self.allowed("ledger/main.cc", "learning/aggregate/fedavg.h")
         self.allowed("ledger/commands/verify.cc", "learning/aggregate/fedavg.h")
         self.allowed("ledger/verify_command.cc", "proto/cli/cli.h")
+        self.allowed("ledger/audit/replay.cc", "learning/score/rational.h")
+        self.forbidden("ledger/audit/replay.cc", "learning/worker/sandbox.h")
+        self.forbidden("ledger/state.cc", "ledger/audit/history.h")
         self.forbidden("ledger/domain.cc", "learning/aggregate/fedavg.h")
         self.forbidden("ledger/state.cc", "proto/cli/cli.h")
 

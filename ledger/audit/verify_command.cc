@@ -1,0 +1,59 @@
+#include <memory>
+
+#include "ledger/audit/commands.h"
+#include "ledger/audit/verify.h"
+
+namespace crowdteach::audit {
+namespace {
+
+struct VerifyOptions {
+  std::string path;
+  std::string key;
+  std::string artifacts;
+  std::string format = "text";
+};
+
+StatusOr<int> RunVerify(const VerifyOptions& options) {
+  CT_ASSIGN_OR_RETURN(const ledger::VerifierKey key, PinnedKey(options.key));
+  CT_ASSIGN_OR_RETURN(const Evidence evidence, FindEvidence(options.path, options.artifacts));
+  CT_ASSIGN_OR_RETURN(const Report report, Verify(evidence, key));
+  fmt::print("{}", options.format == "json" ? ReportJson(report) : ReportText(report));
+  return report.exit_code();
+}
+
+}  // namespace
+
+void AddKeyOption(CLI::App* command, std::string& key) {
+  command
+      ->add_option("--key", key,
+                   "The log's verifier key, from a source you trust: the key, or a file with it")
+      ->type_name("VKEY|FILE");
+}
+
+void AddVerify(CLI::App& app, cli::Action& action) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App* command = app.add_subcommand(
+      "verify",
+      "Checks a bundle, or the folder of an export: signatures, chain, tree, every rule and "
+      "posting, every score; with artifacts also models, norms and products, bit for bit");
+  command->add_option("evidence", options->path, "A bundle, or a folder with log.bundle in it")
+      ->required()
+      ->type_name("BUNDLE|DIR");
+  AddKeyOption(command, options->key);
+  command
+      ->add_option("--artifacts", options->artifacts,
+                   "Folder of models, updates, gradients (default: artifacts/ in DIR)")
+      ->type_name("DIR");
+  command->add_option("--format", options->format, "text or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}));
+  cli::SetExamples(
+      command,
+      "  crowdteach-audit verify export --key log.vkey\n"
+      "  crowdteach-audit verify log.bundle --key log.vkey --format json\n"
+      "Exit codes: 0 all verifies (for a bundle alone: all that it can show), 6 disproved, 7 some "
+      "artifact\nthat was asked for is missing.\n");
+  command->callback([options, &action] { action = [options] { return RunVerify(*options); }; });
+}
+
+}  // namespace crowdteach::audit
