@@ -1,8 +1,9 @@
 // The coordinator: owns the log, the clock, the writer thread and the jobs, and decides nothing.
 //
-// What is legal is ledger::State's to say; when to propose what is Step's (round/step.h). Everything
-// that changes state runs on one writer thread, in batches: each batch is one transaction of ledger
-// entries, engine rows and outbox. Callbacks come after the batch is durable and the head signed.
+// What is legal is ledger::State's to say; when to propose what is Step's (round/step.h).
+// Everything that changes state runs on one writer thread, in batches: each batch is one
+// transaction of ledger entries, engine rows and outbox. Callbacks come after the batch is durable
+// and the head signed.
 //
 // Thread-safety: all methods may be called from any thread. Callbacks run on the writer thread and
 // must not block. No gRPC here: server/rpc adapts it.
@@ -25,10 +26,10 @@
 namespace crowdteach::server {
 
 struct CoordinatorOptions {
-  std::string home;             // directory, mode 0700: keys, database, head, artifacts
-  std::string head_path;        // default: ‹home›/head
+  std::string home;       // directory, mode 0700: keys, database, head, artifacts
+  std::string head_path;  // default: ‹home›/head
   std::string asset = "credits";
-  std::string worker_path;      // crowdteach-worker
+  std::string worker_path;  // crowdteach-worker
   uint64_t worker_memory_bytes = uint64_t{4} << 30;
   uint32_t worker_threads = 1;
   bool sandbox = true;
@@ -90,11 +91,11 @@ class Coordinator {
   // validation for their readers.) `account` empty: the public.
   Status CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
                    const base::Hash& digest) const;
-  // May this account upload this blob? An owner its model and validation set (`size_bytes` bounded);
-  // a teacher the update it committed to, in the upload phase.
+  // May this account upload this blob? An owner its model and validation set (`size_bytes`
+  // bounded); a teacher the update it committed to, in the upload phase.
   Status CheckUpload(uint64_t account, const v1::UploadHead& head) const;
-  // An upload is complete and verified.
-  void Uploaded(uint64_t account, const v1::UploadHead& head);
+  // An upload is complete and verified: looks at it before its reveal comes. Reads the file.
+  void Uploaded(const v1::UploadHead& head);
   ledger::ArtifactStore& artifacts();
 
   // Operator.
@@ -105,7 +106,8 @@ class Coordinator {
               uint64_t stake_grant, std::function<void(SubmitOutcome)> done);
   // Account number by number, "operator" or unique name. kNotFound, kInvalidArgument (ambiguous).
   StatusOr<uint64_t> ResolveAccount(std::string_view name) const;
-  // Writes ‹directory›/log.bundle and, if asked, ‹directory›/artifacts/‹digest hex›. Returns counts.
+  // Writes ‹directory›/log.bundle and, if asked, ‹directory›/artifacts/‹digest hex›, without what
+  // its campaign still keeps secret. Returns the numbers of entries and artifacts.
   StatusOr<std::pair<uint64_t, uint64_t>> Export(const std::string& directory, bool with_artifacts);
   // The bundle's bytes of the committed log (for the web port).
   Status WriteBundle(const std::function<Status(std::string_view)>& sink) const;

@@ -1,0 +1,130 @@
+// Batches: from posted commands to a durable transaction, its pushes and its jobs.
+#include <spdlog/spdlog.h>
+
+#include <set>
+#include <utility>
+
+#include "ledger/round.h"
+#include "proto/base/assert.h"
+#include "server/coordinator_impl.h"
+#include "server/views.h"
+
+namespace crowdteach::server {
+namespace {
+
+constexpr uint64_t kRetryAfterMs = 1000;
+
+}  // namespace
+
+std::string Coordinator::Impl::MakeReceipt(uint64_t index) const {
+  StatusOr<std::string> receipt = log->Receipt(index);
+  CT_ASSERT(receipt.ok());  // only ever asked for committed entries
+  return *std::move(receipt);
+}
+
+Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
+  *wake_ms = engine->Settle([this](uint64_t id) { return streams.Connected(id); }, batch);
+  std::vector<ledger::RowWrite> rows = engine->Rows();
+  if (batch->logged.empty() && rows.empty()) {
+    engine->Committed();
+    return OkStatus();
+  }
+  const Status committed = log->Commit(std::move(rows));
+  if (committed.ok()) {
+    engine->Committed();
+    for (const ledger::LoggedEntry& logged : batch->logged) marks.Take(logged);
+    return OkStatus();
+  }
+  spdlog::error("nothing of this batch was logged: {}", Message(committed));
+  engine->RolledBack();
+  *wake_ms = batch->now_ms + kRetryAfterMs;
+  return committed;
+}
+
+uint64_t Coordinator::Impl::Process(std::vector<Command> commands) {
+  Batch batch;
+  batch.now_ms = options.now_ms();
+  uint64_t wake_ms = 0;
+  Status committed;
+  std::vector<JobRequest> jobs_to_start;
+  {
+    const std::unique_lock lock(mutex);
+    for (const Command& command : commands) command(batch);
+    committed = CommitBatch(&batch, &wake_ms);
+    jobs_to_start = engine->TakeJobs();
+  }
+  for (const auto& tell : batch.after) tell(committed);
+  if (committed.ok()) Publish(batch);
+  for (const JobRequest& job : jobs_to_start) StartJob(job);
+  return wake_ms;
+}
+
+void Coordinator::Impl::Publish(const Batch& batch) {
+  std::set<uint64_t> touched;
+  const auto receipt = [this](uint64_t index) { return MakeReceipt(index); };
+  for (const ledger::LoggedEntry& logged : batch.logged) {
+    const uint64_t campaign = CampaignOf(logged);
+    if (campaign == 0) continue;
+    touched.insert(campaign);
+    std::vector<AddressedNotice> notices;
+    {
+      const std::shared_lock lock(mutex);
+      notices = NoticesOf(logged, *log->state().FindCampaign(campaign), marks.Campaign(campaign),
+                          receipt);
+    }
+    for (AddressedNotice& addressed : notices) {
+      const auto notice = std::make_shared<const v1::Notice>(std::move(addressed.notice));
+      if (addressed.account == 0) {
+        streams.PushToAll(campaign, notice);
+      } else {
+        streams.PushTo(campaign, addressed.account, notice);
+      }
+    }
+  }
+  for (const uint64_t campaign : touched) PublishView(campaign);
+}
+
+void Coordinator::Impl::PublishView(uint64_t campaign) {
+  if (!streams.Watched(campaign)) return;
+  std::shared_ptr<const v1::CampaignView> view;
+  {
+    const std::shared_lock lock(mutex);
+    view = std::make_shared<const v1::CampaignView>(
+        MakeView(log->state(), marks, campaign, streams.Connected(campaign), options.now_ms()));
+  }
+  streams.PushView(campaign, view);
+}
+
+StatusOr<PassSpec> Coordinator::Impl::SpecOf(const JobRequest& job) const {
+  const std::shared_lock lock(mutex);
+  const ledger::CampaignState* campaign = log->state().FindCampaign(job.campaign);
+  if (campaign == nullptr)
+    return Internal("a job for campaign {}, which there is not", job.campaign);
+  PassSpec spec;
+  spec.campaign = job.campaign;
+  spec.open = campaign->open;
+  spec.base_model = campaign->model_digest;
+  spec.loss_before_q32 = campaign->loss_q32;
+  spec.correct_before = campaign->correct;
+  for (const uint64_t account : ledger::Included(campaign->round)) {
+    const ledger::Seat& seat = campaign->round.seats.at(account);
+    spec.updates.push_back({account, *seat.update, seat.weight});
+  }
+  if (job.score) spec.aggregate = campaign->round.aggregate;
+  return spec;
+}
+
+void Coordinator::Impl::StartJob(const JobRequest& job) {
+  StatusOr<PassSpec> spec = SpecOf(job);
+  CT_ASSERT(spec.ok());
+  auto done = [this, job](Event event) {
+    writer->Post([this, job, event = std::move(event)](Batch&) { engine->Deliver(job, event); });
+  };
+  if (job.score) {
+    jobs->Score(*std::move(spec), std::move(done));
+  } else {
+    jobs->Aggregate(*std::move(spec), std::move(done));
+  }
+}
+
+}  // namespace crowdteach::server
