@@ -36,7 +36,7 @@ Status Coordinator::Impl::WriteGenesis() {
   body->set_operator_key(keys->operator_key.public_key());
   body->set_issuer_key(keys->issuer_key.public_key());
   body->set_asset(options.asset);
-  CT_RETURN_IF_ERROR(engine->Propose(std::move(genesis), &batch).status());
+  CT_RETURN_IF_ERROR(engine->DraftOwn(std::move(genesis), &batch).status());
 
   v1::Intent issuer;
   issuer.set_genesis(base::Bytes(log->state().genesis_hash()));

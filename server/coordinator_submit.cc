@@ -74,7 +74,7 @@ Status Coordinator::Impl::RejectIfUnfit(const v1::Intent& intent, Batch* batch) 
   reject->set_round(reveal.round());
   reject->set_account(intent.account());
   reject->set_reason(reason);
-  return engine->Propose(std::move(body), batch).status();
+  return engine->DraftOwn(std::move(body), batch).status();
 }
 
 StatusOr<uint64_t> Coordinator::Impl::DraftForeign(const v1::SignedIntent& signed_intent,
@@ -180,7 +180,7 @@ void Coordinator::Invite(std::string token_key, v1::Role role, uint32_t uses, ui
   invite->set_expires_ms(expires_ms);
   invite->set_stake_grant(stake_grant);
   impl->writer->Post([impl, body = std::move(body), done = std::move(done)](Batch& batch) {
-    impl->Answer(impl->engine->Propose(body, &batch), 0, done, &batch);
+    impl->Answer(impl->engine->DraftOwn(body, &batch), 0, done, &batch);
   });
 }
 

@@ -54,7 +54,7 @@ void Engine::Deliver(const JobRequest& job, Event event) {
   events_.emplace_back(job, std::move(event));
 }
 
-StatusOr<uint64_t> Engine::Propose(v1::Intent body, Batch* batch) {
+StatusOr<uint64_t> Engine::DraftOwn(v1::Intent body, Batch* batch) {
   const ledger::State& state = log_->state();
   const ledger::Account* self = state.FindAccount(0);
   if (state.size() > 0) body.set_genesis(base::Bytes(state.genesis_hash()));
@@ -68,7 +68,7 @@ StatusOr<uint64_t> Engine::Propose(v1::Intent body, Batch* batch) {
 
 Status Engine::CarryOut(uint64_t campaign, const Effect& effect, Batch* batch) {
   if (const auto* propose = std::get_if<Propose>(&effect)) {
-    return this->Propose(propose->body, batch).status();
+    return DraftOwn(propose->body, batch).status();
   }
   JobRequest job;
   job.campaign = campaign;

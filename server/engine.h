@@ -42,7 +42,7 @@ class Engine {
   void Deliver(const JobRequest& job, Event event);
 
   // Logs an operator's intent in this batch. Errors as Log::Draft.
-  StatusOr<uint64_t> Propose(v1::Intent body, Batch* batch);
+  StatusOr<uint64_t> DraftOwn(v1::Intent body, Batch* batch);
 
   // Runs every campaign until Step has nothing more to propose. Returns when to be called again
   // (0: never). `connected(campaign)` lists the attending teachers.

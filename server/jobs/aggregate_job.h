@@ -7,6 +7,7 @@
 #include "learning/aggregate/update_set.h"
 #include "ledger/artifact_store.h"
 #include "proto/base/status.h"
+#include "proto/base/wide.h"
 #include "server/jobs/campaign_model.h"
 #include "server/jobs/round_jobs.h"
 
