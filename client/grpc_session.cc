@@ -1,0 +1,506 @@
+// Session over gRPC.
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "client/session.h"
+#include "crowdteach/v1/coordinator.grpc.pb.h"
+#include "ledger/canonical.h"
+#include "ledger/checkpoint.h"
+#include "ledger/receipt.h"
+#include "ledger/state.h"
+#include "proto/base/bytes.h"
+#include "proto/base/exit_codes.h"
+#include "proto/wire/certificates.h"
+#include "proto/wire/chunks.h"
+#include "proto/wire/credentials.h"
+#include "proto/wire/retry.h"
+#include "proto/wire/status.h"
+
+namespace crowdteach::client {
+namespace {
+
+using wire::FromGrpc;
+
+constexpr char kProgram[] = "crowdteach 0.1.0";
+constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
+constexpr int kCallTimeoutS = 60;
+// Opening a campaign waits for the coordinator to evaluate the model.
+constexpr int kSubmitTimeoutS = 600;
+
+v1::BlobKindName WireKind(base::BlobKind kind) {
+  switch (kind) {
+    case base::BlobKind::kWeights:
+      return v1::WEIGHTS;
+    case base::BlobKind::kUpdate:
+      return v1::UPDATE;
+    case base::BlobKind::kGradient:
+      return v1::GRADIENT;
+    case base::BlobKind::kValidation:
+      return v1::VALIDATION;
+    case base::BlobKind::kData:
+      break;
+  }
+  return v1::BLOB_KIND_NAME_UNSPECIFIED;
+}
+
+void SetTimeout(grpc::ClientContext* context, int seconds) {
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(seconds));
+}
+
+class GrpcSession : public Session {
+ public:
+  GrpcSession(Home* home, ledger::VerifierKey log_key, std::string ca_pem)
+      : home_(home), log_key_(std::move(log_key)), ca_pem_(std::move(ca_pem)) {}
+
+  Status Open(const std::string& address);
+
+  uint64_t account() const override { return account_; }
+  v1::Role role() const override { return role_; }
+  const base::Hash& genesis_hash() const override { return genesis_hash_; }
+  Status Register(const ledger::SigningKey& token, uint64_t invite_index,
+                  const std::string& name) override;
+  StatusOr<VerifiedEntry> Submit(v1::Intent body) override;
+  StatusOr<VerifiedEntry> Verify(const std::string& receipt) override;
+  StatusOr<v1::GetAccountReply> GetAccount() override;
+  StatusOr<v1::ListCampaignsReply> ListCampaigns() override;
+  StatusOr<VerifiedEntry> FindCampaign(uint64_t campaign) override;
+  Status Attend(uint64_t campaign, const std::function<bool(const v1::Notice&)>& take) override;
+  Status Watch(uint64_t campaign,
+               const std::function<bool(const v1::CampaignView&)>& take) override;
+  void Cancel() override;
+  Status Download(base::BlobKind kind, const base::Hash& digest, uint64_t size_bytes,
+                  const TransferProgress& progress) override;
+  Status Upload(base::BlobKind kind, const base::Hash& digest, uint64_t campaign, uint32_t round,
+                const TransferProgress& progress) override;
+
+ private:
+  Status Hello();
+  Status OpenSession();
+  Status SettlePending();
+  Status NoteHead(const std::string& note, const ledger::Checkpoint& head);
+  Status CheckOperator(const ledger::LoggedEntry& logged) const;
+  StatusOr<VerifiedEntry> Send(const v1::SignedIntent& sealed);
+  Status ReadRefusal(const v1::SignedStatement& refusal, const v1::SignedIntent& sealed) const;
+  StatusOr<v1::Statement> OpenStatement(const v1::SignedStatement& sealed) const;
+  void Authorize(grpc::ClientContext* context) const;
+  Status SendChunks(grpc::ClientWriter<v1::UploadPart>* writer, const v1::UploadHead& head,
+                    const TransferProgress& progress);
+
+  // A stream Cancel can end.
+  class Streaming {
+   public:
+    Streaming(GrpcSession* session, grpc::ClientContext* context)
+        : session_(session), context_(context) {
+      const std::lock_guard lock(session_->streams_mutex_);
+      session_->streams_.insert(context_);
+      if (session_->cancelled_) context_->TryCancel();
+    }
+    ~Streaming() {
+      const std::lock_guard lock(session_->streams_mutex_);
+      session_->streams_.erase(context_);
+    }
+
+   private:
+    GrpcSession* session_;
+    grpc::ClientContext* context_;
+  };
+
+  Home* const home_;
+  const ledger::VerifierKey log_key_;
+  const std::string ca_pem_;
+  std::unique_ptr<v1::Coordinator::Stub> stub_;
+  base::Hash genesis_hash_{};
+  v1::Genesis genesis_;
+  std::string nonce_;
+  std::string token_;
+  uint64_t account_ = 0;
+  v1::Role role_ = v1::ROLE_UNSPECIFIED;
+  uint64_t next_sequence_ = 0;
+  uint64_t log_time_ms_ = 0;
+  uint64_t seen_size_ = 0;  // of the largest checkpoint; its root
+  base::Hash seen_root_{};
+  std::mutex streams_mutex_;
+  std::set<grpc::ClientContext*> streams_;
+  bool cancelled_ = false;
+};
+
+void GrpcSession::Authorize(grpc::ClientContext* context) const {
+  if (!token_.empty()) context->AddMetadata("authorization", "Bearer " + base::Hex(token_));
+}
+
+Status GrpcSession::NoteHead(const std::string& note, const ledger::Checkpoint& head) {
+  if (head.size == seen_size_ && head.root != seen_root_) {
+    return DataLoss("the coordinator shows two different logs of {} entries: a fork. Keep {} and "
+                    "tell an auditor", head.size, home_->path() + "/head");
+  }
+  if (head.size <= seen_size_) return OkStatus();
+  CT_RETURN_IF_ERROR(home_->SaveHead(note));
+  seen_size_ = head.size;
+  seen_root_ = head.root;
+  return OkStatus();
+}
+
+Status GrpcSession::Hello() {
+  CT_ASSIGN_OR_RETURN(const std::string known, home_->LoadHead());
+  if (!known.empty()) {
+    CT_ASSIGN_OR_RETURN(const ledger::Checkpoint head, ledger::OpenCheckpoint(known, log_key_));
+    seen_size_ = head.size;
+    seen_root_ = head.root;
+  }
+  v1::HelloRequest request;
+  request.set_protocol_version(wire::kProtocolVersion);
+  request.set_program(kProgram);
+  v1::HelloReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeoutS);
+  CT_RETURN_IF_ERROR(FromGrpc(stub_->Hello(&context, request, &reply)));
+  CT_ASSIGN_OR_RETURN(const ledger::VerifiedReceipt genesis,
+                      ledger::VerifyReceipt(reply.genesis_receipt(), log_key_));
+  if (!genesis.entry.intent.has_genesis_body()) {
+    return DataLoss("the coordinator's entry 0 is not a GENESIS");
+  }
+  genesis_hash_ = genesis.entry.leaf;
+  genesis_ = genesis.entry.intent.genesis_body();
+  nonce_ = reply.nonce();
+  log_time_ms_ = reply.log_time_ms();
+  if (genesis.checkpoint.size < seen_size_) {
+    return DataLoss("the log has {} entries but had {} before: it was rolled back. Keep {} as "
+                    "evidence and tell an auditor", genesis.checkpoint.size, seen_size_,
+                    home_->path() + "/head");
+  }
+  CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts,
+                      ledger::ParseReceipt(reply.genesis_receipt()));
+  return NoteHead(parts.checkpoint, genesis.checkpoint);
+}
+
+Status GrpcSession::OpenSession() {
+  CT_ASSIGN_OR_RETURN(const base::Hash ca_digest, wire::CaDigest(ca_pem_));
+  v1::SessionClaim claim;
+  claim.set_genesis(base::Bytes(genesis_hash_));
+  claim.set_nonce(nonce_);
+  claim.set_ca_digest(base::Bytes(ca_digest));
+  v1::OpenSessionRequest request;
+  request.set_public_key(home_->key().public_key());
+  request.set_claim(ledger::Encode(claim));
+  request.set_signature(home_->key().SignDsse(ledger::kSessionType, request.claim()));
+  v1::OpenSessionReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeoutS);
+  const Status opened = FromGrpc(stub_->OpenSession(&context, request, &reply));
+  if (absl::IsNotFound(opened)) return OkStatus();  // no account yet
+  CT_RETURN_IF_ERROR(opened);
+  token_ = reply.token();
+  account_ = reply.account();
+  role_ = reply.role();
+  next_sequence_ = reply.next_sequence();
+  log_time_ms_ = std::max(log_time_ms_, reply.log_time_ms());
+  return OkStatus();
+}
+
+Status GrpcSession::Open(const std::string& address) {
+  stub_ = v1::Coordinator::NewStub(wire::PinnedChannel(address, ca_pem_));
+  CT_RETURN_IF_ERROR(Hello());
+  CT_RETURN_IF_ERROR(OpenSession());
+  if (account_ == 0) return OkStatus();
+  return SettlePending();
+}
+
+StatusOr<v1::Statement> GrpcSession::OpenStatement(const v1::SignedStatement& sealed) const {
+  if (!ledger::VerifyDsse(genesis_.operator_key(), ledger::kStatementType, sealed.payload(),
+                          sealed.signature())) {
+    return DataLoss("the coordinator's statement is not signed by the log's operator");
+  }
+  CT_ASSIGN_OR_RETURN(v1::Statement statement, ledger::Decode<v1::Statement>(sealed.payload()));
+  if (statement.genesis() != base::View(genesis_hash_)) {
+    return DataLoss("the coordinator's statement is about another log");
+  }
+  return statement;
+}
+
+Status GrpcSession::ReadRefusal(const v1::SignedStatement& refusal,
+                                const v1::SignedIntent& sealed) const {
+  CT_ASSIGN_OR_RETURN(const v1::Statement statement, OpenStatement(refusal));
+  if (statement.kind() != v1::INTENT_REFUSED ||
+      statement.subject() != base::View(base::Sha256Of(sealed.payload()))) {
+    return DataLoss("the coordinator's refusal is about something else");
+  }
+  return FromPeer(FailedPrecondition("{}", statement.reason()));
+}
+
+Status GrpcSession::CheckOperator(const ledger::LoggedEntry& logged) const {
+  const v1::Intent& intent = logged.intent;
+  if (intent.has_account_open() || intent.account() != 0) return OkStatus();
+  const v1::SignedIntent& sealed = logged.entry.intent();
+  if (ledger::VerifyDsse(genesis_.operator_key(), ledger::kIntentType, sealed.payload(),
+                         sealed.signature())) {
+    return OkStatus();
+  }
+  return DataLoss("entry {} is not signed by the log's operator", logged.entry.index());
+}
+
+StatusOr<VerifiedEntry> GrpcSession::Verify(const std::string& receipt) {
+  CT_ASSIGN_OR_RETURN(ledger::VerifiedReceipt verified, ledger::VerifyReceipt(receipt, log_key_));
+  CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts, ledger::ParseReceipt(receipt));
+  CT_RETURN_IF_ERROR(NoteHead(parts.checkpoint, verified.checkpoint));
+  CT_RETURN_IF_ERROR(CheckOperator(verified.entry));
+  return VerifiedEntry{std::move(verified.entry), receipt};
+}
+
+StatusOr<VerifiedEntry> GrpcSession::Send(const v1::SignedIntent& sealed) {
+  v1::SubmitRequest request;
+  *request.mutable_intent() = sealed;
+  v1::SubmitReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kSubmitTimeoutS);
+  Authorize(&context);
+  CT_RETURN_IF_ERROR(FromGrpc(stub_->Submit(&context, request, &reply)));
+  log_time_ms_ = std::max(log_time_ms_, reply.log_time_ms());
+  if (reply.next_sequence() != 0) next_sequence_ = reply.next_sequence();
+  if (reply.has_refusal()) {
+    const Status refusal = ReadRefusal(reply.refusal(), sealed);
+    if (!absl::IsDataLoss(refusal)) CT_RETURN_IF_ERROR(home_->SavePending(std::nullopt));
+    return refusal;
+  }
+  CT_ASSIGN_OR_RETURN(VerifiedEntry entry, Verify(reply.receipt()));
+  if (entry.logged.entry.intent().payload() != sealed.payload()) {
+    return DataLoss("the coordinator's receipt is for another intent than the one sent");
+  }
+  next_sequence_ = std::max(next_sequence_, entry.logged.intent.sequence() + 1);
+  CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
+  CT_RETURN_IF_ERROR(home_->SavePending(std::nullopt));
+  return entry;
+}
+
+Status GrpcSession::SettlePending() {
+  CT_ASSIGN_OR_RETURN(const std::optional<v1::SignedIntent> pending, home_->LoadPending());
+  if (!pending.has_value()) return OkStatus();
+  CT_ASSIGN_OR_RETURN(const v1::Intent intent, ledger::DecodeIntent(pending->payload()));
+  if (intent.genesis() != base::View(genesis_hash_)) return home_->SavePending(std::nullopt);
+  // The same bytes again: logged already, logged now, or refused with a signed reason.
+  const Status sent = Send(*pending).status();
+  if (sent.ok() || absl::IsFailedPrecondition(sent)) return OkStatus();
+  return sent;
+}
+
+Status GrpcSession::Register(const ledger::SigningKey& token, uint64_t invite_index,
+                             const std::string& name) {
+  if (account_ != 0) return OkStatus();
+  v1::TokenClaim claim;
+  claim.set_genesis(base::Bytes(genesis_hash_));
+  claim.set_key(home_->key().public_key());
+  v1::Intent intent;
+  intent.set_genesis(claim.genesis());
+  intent.set_not_after_ms(log_time_ms_ + kNotAfterMs);
+  v1::AccountOpen* open = intent.mutable_account_open();
+  open->set_key(home_->key().public_key());
+  open->set_invite(invite_index);
+  open->set_token_signature(token.SignDsse(ledger::kTokenType, ledger::Encode(claim)));
+  open->set_name(name);
+  CT_RETURN_IF_ERROR(Send(ledger::SignIntent(intent, home_->key())).status());
+  CT_RETURN_IF_ERROR(Hello());  // a new nonce
+  CT_RETURN_IF_ERROR(OpenSession());
+  if (account_ != 0) return OkStatus();
+  return Internal("the account was opened, but the coordinator does not know it");
+}
+
+StatusOr<VerifiedEntry> GrpcSession::Submit(v1::Intent body) {
+  if (account_ == 0) return FailedPrecondition("this key has no account yet; join with an invite");
+  body.set_genesis(base::Bytes(genesis_hash_));
+  body.set_account(account_);
+  body.set_sequence(next_sequence_);
+  body.set_not_after_ms(log_time_ms_ + kNotAfterMs);
+  const v1::SignedIntent sealed = ledger::SignIntent(body, home_->key());
+  CT_RETURN_IF_ERROR(home_->SavePending(sealed));
+  return Send(sealed);
+}
+
+StatusOr<v1::GetAccountReply> GrpcSession::GetAccount() {
+  v1::GetAccountReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeoutS);
+  Authorize(&context);
+  CT_RETURN_IF_ERROR(FromGrpc(stub_->GetAccount(&context, {}, &reply)));
+  return reply;
+}
+
+StatusOr<v1::ListCampaignsReply> GrpcSession::ListCampaigns() {
+  v1::ListCampaignsReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeoutS);
+  Authorize(&context);
+  CT_RETURN_IF_ERROR(FromGrpc(stub_->ListCampaigns(&context, {}, &reply)));
+  return reply;
+}
+
+StatusOr<VerifiedEntry> GrpcSession::FindCampaign(uint64_t campaign) {
+  CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, ListCampaigns());
+  for (const auto& item : list.campaigns()) {
+    if (item.campaign() != campaign) continue;
+    CT_ASSIGN_OR_RETURN(VerifiedEntry entry, Verify(item.receipt()));
+    if (entry.logged.entry.index() != campaign || !entry.logged.intent.has_campaign_open()) {
+      return DataLoss("the coordinator's receipt for campaign {} is of something else", campaign);
+    }
+    return entry;
+  }
+  return FromPeer(NotFound("there is no campaign {}", campaign));
+}
+
+Status GrpcSession::Attend(uint64_t campaign, const std::function<bool(const v1::Notice&)>& take) {
+  grpc::ClientContext context;
+  Authorize(&context);
+  const Streaming streaming(this, &context);
+  v1::AttendRequest request;
+  request.set_campaign(campaign);
+  const auto reader = stub_->Attend(&context, request);
+  v1::Notice notice;
+  while (reader->Read(&notice)) {
+    if (!take(notice)) context.TryCancel();
+  }
+  return FromGrpc(reader->Finish());
+}
+
+Status GrpcSession::Watch(uint64_t campaign,
+                          const std::function<bool(const v1::CampaignView&)>& take) {
+  grpc::ClientContext context;
+  Authorize(&context);
+  const Streaming streaming(this, &context);
+  v1::WatchRequest request;
+  request.set_campaign(campaign);
+  const auto reader = stub_->Watch(&context, request);
+  v1::CampaignView view;
+  bool more = true;
+  while (more && reader->Read(&view)) more = take(view);
+  if (!more) context.TryCancel();
+  const Status ended = FromGrpc(reader->Finish());
+  return !more ? OkStatus() : ended;
+}
+
+void GrpcSession::Cancel() {
+  const std::lock_guard lock(streams_mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : streams_) context->TryCancel();
+}
+
+Status GrpcSession::Download(base::BlobKind kind, const base::Hash& digest, uint64_t size_bytes,
+                             const TransferProgress& progress) {
+  if (home_->blobs().Exists(digest)) return OkStatus();
+  CT_ASSIGN_OR_RETURN(ledger::ArtifactStore::Writer writer,
+                      home_->blobs().Receive({kind, digest, size_bytes}));
+  grpc::ClientContext context;
+  Authorize(&context);
+  const Streaming streaming(this, &context);
+  v1::DownloadRequest request;
+  request.set_kind(WireKind(kind));
+  request.set_digest(base::Bytes(digest));
+  request.set_first_chunk(writer.next_chunk());
+  uint64_t done_bytes = writer.next_chunk() * base::kChunkBytes;
+  const auto reader = stub_->Download(&context, request);
+  v1::Chunk chunk;
+  Status written = OkStatus();
+  while (written.ok() && writer.next_chunk() < writer.chunks() && reader->Read(&chunk)) {
+    written = writer.Write(writer.next_chunk(), chunk.payload());
+    done_bytes += chunk.payload().size();
+    if (progress) progress(done_bytes, size_bytes);
+  }
+  if (writer.next_chunk() == writer.chunks()) {
+    context.TryCancel();  // all that was announced is here, whatever else may come
+    reader->Finish();
+    return std::move(writer).Finish();
+  }
+  if (!written.ok()) context.TryCancel();
+  const Status ended = FromGrpc(reader->Finish());
+  if (!written.ok()) return written;
+  CT_RETURN_IF_ERROR(ended);
+  return FromPeer(Unavailable("the coordinator sent {} of {} bytes of a {}", done_bytes, size_bytes,
+                              base::BlobKindName(kind)));
+}
+
+Status GrpcSession::SendChunks(grpc::ClientWriter<v1::UploadPart>* writer,
+                               const v1::UploadHead& head, const TransferProgress& progress) {
+  CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(head.digest()));
+  CT_ASSIGN_OR_RETURN(const ledger::FileHandle file, home_->blobs().Read(digest));
+  v1::UploadPart part;
+  *part.mutable_head() = head;
+  if (!writer->Write(part)) return OkStatus();  // Finish knows why
+  part.clear_head();
+  const uint64_t chunks = wire::ChunkCount(head.size_bytes());
+  for (uint64_t index = head.first_chunk(); index < chunks; ++index) {
+    const uint64_t offset = index * base::kChunkBytes;
+    std::string* payload = part.mutable_payload();
+    payload->resize(wire::ChunkLength(head.size_bytes(), index));
+    const ssize_t got =
+        pread(file.fd(), payload->data(), payload->size(), static_cast<off_t>(offset));
+    if (got != static_cast<ssize_t>(payload->size())) {
+      return DataLoss("{} is shorter than it was", home_->blobs().Path(digest));
+    }
+    if (!writer->Write(part)) return OkStatus();
+    if (progress) progress(offset + payload->size(), head.size_bytes());
+  }
+  return OkStatus();
+}
+
+Status GrpcSession::Upload(base::BlobKind kind, const base::Hash& digest, uint64_t campaign,
+                           uint32_t round, const TransferProgress& progress) {
+  v1::UploadHead head;
+  head.set_kind(WireKind(kind));
+  head.set_digest(base::Bytes(digest));
+  head.set_campaign(campaign);
+  head.set_round(round);
+  {
+    CT_ASSIGN_OR_RETURN(const ledger::FileHandle file, home_->blobs().Read(digest));
+    head.set_size_bytes(static_cast<uint64_t>(lseek(file.fd(), 0, SEEK_END)));
+  }
+  {
+    v1::GetUploadRequest request;
+    *request.mutable_head() = head;
+    v1::GetUploadReply reply;
+    grpc::ClientContext context;
+    SetTimeout(&context, kCallTimeoutS);
+    Authorize(&context);
+    CT_RETURN_IF_ERROR(FromGrpc(stub_->GetUpload(&context, request, &reply)));
+    if (reply.complete()) return OkStatus();
+    head.set_first_chunk(reply.chunks());
+  }
+  grpc::ClientContext context;
+  Authorize(&context);
+  const Streaming streaming(this, &context);
+  v1::UploadReply reply;
+  const auto writer = stub_->Upload(&context, &reply);
+  const Status sent = SendChunks(writer.get(), head, progress);
+  if (!sent.ok()) {
+    context.TryCancel();
+    writer->Finish();
+    return sent;
+  }
+  writer->WritesDone();
+  CT_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  CT_ASSIGN_OR_RETURN(const v1::Statement statement, OpenStatement(reply.statement()));
+  if (statement.subject() != head.digest()) {
+    return DataLoss("the coordinator's statement is about another upload");
+  }
+  if (statement.kind() == v1::UPLOAD_COMPLETE) return OkStatus();
+  return FromPeer(FailedPrecondition("the upload was refused: {}", statement.reason()));
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Session>> Session::Connect(Home* home, const SessionOptions& options) {
+  CT_ASSIGN_OR_RETURN(const ledger::VerifierKey log_key, ledger::ParseVkey(options.log_vkey));
+  Status last = InvalidArgument("the invite names no address");
+  for (const std::string& address : options.addresses) {
+    auto session = std::make_unique<GrpcSession>(home, log_key, options.ca_pem);
+    last = session->Open(address);
+    if (last.ok()) return StatusOr<std::unique_ptr<Session>>(std::move(session));
+    last = Annotate(last, address);
+    if (!wire::IsTransient(last)) break;
+  }
+  return last;
+}
+
+}  // namespace crowdteach::client

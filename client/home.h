@@ -1,0 +1,74 @@
+// A person's home directory (mode 0700), one process at a time:
+//   key            the account's Ed25519 seed, mode 0600
+//   invite.toml    the invite last used: where the coordinator is, and whom to trust
+//   pending        a signed intent whose fate is not known yet; the same bytes are sent again
+//   head           the largest checkpoint seen, a signed note
+//   receipts/      tlog-proofs, by entry index
+//   rounds/        what was committed to and not revealed yet, by campaign and round
+//   blobs/         models and updates by digest
+// Everything is written durably before it matters, so that nothing is lost by a crash.
+// Not thread-safe, but for SaveReceipt.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "crowdteach/v1/ledger.pb.h"
+#include "ledger/artifact_store.h"
+#include "ledger/signature.h"
+#include "proto/base/digest.h"
+#include "proto/base/status.h"
+
+namespace crowdteach::client {
+
+// An update that was committed to.
+struct PreparedRound {
+  uint64_t campaign = 0;
+  uint32_t round = 0;
+  base::Hash update{};  // blob digest; the bytes are in blobs/
+  std::string salt;     // 32 bytes
+};
+
+class Home {
+ public:
+  // Makes the directory and the key if need be. kFailedPrecondition: another process uses it.
+  // kPermissionDenied: others may enter it. File errors.
+  static StatusOr<std::unique_ptr<Home>> Open(const std::string& path);
+  ~Home();
+
+  const std::string& path() const { return path_; }
+  const ledger::SigningKey& key() const { return key_; }
+  ledger::ArtifactStore& blobs() { return *blobs_; }
+
+  Status SaveInvite(std::string_view text);
+  // kNotFound: none yet.
+  StatusOr<std::string> LoadInvite() const;
+
+  // The intent in flight; empty removes it.
+  Status SavePending(const std::optional<v1::SignedIntent>& intent);
+  StatusOr<std::optional<v1::SignedIntent>> LoadPending() const;
+
+  Status SaveHead(std::string_view note);
+  StatusOr<std::string> LoadHead() const;  // "" if none
+
+  Status SaveReceipt(uint64_t index, std::string_view receipt);
+
+  Status SaveRound(const PreparedRound& round);
+  StatusOr<std::optional<PreparedRound>> LoadRound(uint64_t campaign, uint32_t round) const;
+  // After the round is over: drops what was prepared, its update included.
+  Status ForgetRound(uint64_t campaign, uint32_t round);
+
+ private:
+  Home(std::string path, int lock, ledger::SigningKey key,
+       std::unique_ptr<ledger::ArtifactStore> blobs);
+  std::string RoundPath(uint64_t campaign, uint32_t round) const;
+
+  std::string path_;
+  int lock_;
+  ledger::SigningKey key_;
+  std::unique_ptr<ledger::ArtifactStore> blobs_;
+};
+
+}  // namespace crowdteach::client
