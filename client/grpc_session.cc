@@ -136,8 +136,10 @@ void GrpcSession::Authorize(grpc::ClientContext* context) const {
 
 Status GrpcSession::NoteHead(const std::string& note, const ledger::Checkpoint& head) {
   if (head.size == seen_size_ && head.root != seen_root_) {
-    return DataLoss("the coordinator shows two different logs of {} entries: a fork. Keep {} and "
-                    "tell an auditor", head.size, home_->path() + "/head");
+    return DataLoss(
+        "the coordinator shows two different logs of {} entries: a fork. Keep {} and "
+        "tell an auditor",
+        head.size, home_->path() + "/head");
   }
   if (head.size <= seen_size_) return OkStatus();
   CT_RETURN_IF_ERROR(home_->SaveHead(note));
@@ -170,9 +172,10 @@ Status GrpcSession::Hello() {
   nonce_ = reply.nonce();
   log_time_ms_ = reply.log_time_ms();
   if (genesis.checkpoint.size < seen_size_) {
-    return DataLoss("the log has {} entries but had {} before: it was rolled back. Keep {} as "
-                    "evidence and tell an auditor", genesis.checkpoint.size, seen_size_,
-                    home_->path() + "/head");
+    return DataLoss(
+        "the log has {} entries but had {} before: it was rolled back. Keep {} as "
+        "evidence and tell an auditor",
+        genesis.checkpoint.size, seen_size_, home_->path() + "/head");
   }
   CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts,
                       ledger::ParseReceipt(reply.genesis_receipt()));

@@ -56,8 +56,10 @@ StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
   if (lock < 0) return ErrnoStatus(errno, path + "/lock");
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     close(lock);
-    return FailedPrecondition("another crowdteach is using {}; one key is one person: wait for it, "
-                              "or pass another --home", path);
+    return FailedPrecondition(
+        "another crowdteach is using {}; one key is one person: wait for it, "
+        "or pass another --home",
+        path);
   }
   StatusOr<ledger::SigningKey> key = LoadOrMakeKey(path + "/key");
   StatusOr<std::unique_ptr<ledger::ArtifactStore>> blobs =

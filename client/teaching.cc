@@ -50,7 +50,8 @@ class Inbox {
 
 uint64_t RoundSeed(uint64_t seed, uint64_t campaign, uint32_t round, uint64_t account) {
   std::string text = "crowdteach/v1/train\n";
-  for (const uint64_t part : {seed, campaign, uint64_t{round}, account}) base::AppendU64(text, part);
+  for (const uint64_t part : {seed, campaign, uint64_t{round}, account})
+    base::AppendU64(text, part);
   return base::ReadU64(base::Sha256Of(text).data());
 }
 
@@ -140,12 +141,12 @@ StatusOr<PreparedRound> Teaching::Prepare(const v1::RoundOpen& round) {
                       home_->blobs().Adopt(base::BlobKind::kUpdate, update_path));
   PreparedRound prepared{options_.campaign, round.round(), blob.digest, base::RandomBytes(32)};
   CT_RETURN_IF_ERROR(home_->SaveRound(prepared));
+  CT_RETURN_IF_ERROR(home_->blobs().Remove(base_digest));  // the next round has another
   return prepared;
 }
 
 Status Teaching::OnTask(const v1::Notice& notice) {
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
-                      ReceiptOf(notice, 0, v1::Intent::kRoundOpen));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundOpen));
   const v1::RoundOpen& round = entry.logged.intent.round_open();
   if (round.campaign() != options_.campaign) return DataLoss("a task of another campaign");
   CT_ASSIGN_OR_RETURN(std::optional<PreparedRound> prepared,
@@ -189,8 +190,7 @@ Status Teaching::Deliver(const PreparedRound& prepared) {
 }
 
 Status Teaching::OnCommitClosed(const v1::Notice& notice) {
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry ours,
-                      ReceiptOf(notice, 0, v1::Intent::kUpdateCommit));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry ours, ReceiptOf(notice, 0, v1::Intent::kUpdateCommit));
   CT_ASSIGN_OR_RETURN(const VerifiedEntry close,
                       ReceiptOf(notice, 1, v1::Intent::kRoundCommitClose));
   const v1::UpdateCommit& commit = ours.logged.intent.update_commit();
@@ -202,8 +202,8 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
   CT_ASSIGN_OR_RETURN(const std::optional<PreparedRound> prepared,
                       home_->LoadRound(options_.campaign, commit.round()));
   if (!prepared.has_value()) {
-    return FailedPrecondition("{} no longer has the update committed to in round {}",
-                              home_->path(), commit.round());
+    return FailedPrecondition("{} no longer has the update committed to in round {}", home_->path(),
+                              commit.round());
   }
   const base::Hash expected =
       ledger::SealedCommitment(session_->genesis_hash(), options_.campaign, commit.round(),
@@ -250,8 +250,7 @@ Status Teaching::Take(const v1::Notice& notice) {
     case v1::Notice::ROUND_SETTLED:
       return OnSettled(notice);
     case v1::Notice::ROUND_ABORTED: {
-      CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
-                          ReceiptOf(notice, 0, v1::Intent::kRoundAbort));
+      CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundAbort));
       observer_->Aborted(notice.round(), entry.logged.intent.round_abort().reason());
       return Forget(notice.round());
     }
@@ -274,8 +273,7 @@ Status Teaching::Take(const v1::Notice& notice) {
       return OkStatus();
     }
     case v1::Notice::CAMPAIGN_REFUNDED: {
-      CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
-                          ReceiptOf(notice, 0, v1::Intent::kRefund));
+      CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRefund));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
       observer_->Phase("the campaign is settled; rewards and stake are yours");
       over_ = true;
@@ -309,8 +307,7 @@ Status Teaching::Attend() {
   }
   if (!result.ok() || over_) return result;
   if (stop_.stop_requested()) return absl::CancelledError("stopped");
-  return inbox.end().ok() ? FromPeer(Unavailable("the coordinator ended the stream"))
-                          : inbox.end();
+  return inbox.end().ok() ? FromPeer(Unavailable("the coordinator ended the stream")) : inbox.end();
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // A teacher's part in a campaign, from the first task to the refund.
 //
 //   TASK -> base model -> train -> update -> UPDATE_COMMIT
-//   COMMIT_CLOSED (verified: our commitment and the close are in the tree) -> upload -> UPDATE_REVEAL
+//   COMMIT_CLOSED (verified: our commitment and the close are in the tree) -> upload ->
+//   UPDATE_REVEAL
 //
 // Not one byte of an update leaves before the closed commit phase was verified. What was committed
 // to is durable in the home, so a killed teacher goes on where it was. Lost connections come back
@@ -40,8 +41,8 @@ class TeachingObserver {
 struct TeachingOptions {
   SessionOptions session;
   uint64_t campaign = 0;
-  uint64_t seed = 0;           // with campaign, round and account, of the local training
-  bool until_refund = true;    // else Teach returns when there are no further rounds
+  uint64_t seed = 0;         // with campaign, round and account, of the local training
+  bool until_refund = true;  // else Teach returns when there are no further rounds
 };
 
 // Returns OK at the campaign's end; kCancelled after `stop`; otherwise the error that ended it.

@@ -25,8 +25,7 @@ StatusOr<std::unique_ptr<LocalTrainer>> LocalTrainer::Make(const learning::Runne
                                                            const learning::ExamplesFile* data,
                                                            Behaviour behaviour) {
   auto trainer = std::unique_ptr<LocalTrainer>(new LocalTrainer(terms, data, behaviour));
-  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec,
-                      learning::ParseModelSpec(terms.model_toml()));
+  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec, learning::ParseModelSpec(terms.model_toml()));
   trainer->format_.layout = learning::LayoutOf(spec);
   trainer->format_.data_offset_bytes = learning::CanonicalHeader(trainer->format_.layout).size();
   trainer->options_ = options;
@@ -82,8 +81,10 @@ StatusOr<UpdateInfo> LocalTrainer::Train(const std::string& base_path, uint64_t 
   CT_ASSIGN_OR_RETURN(const learning::TrainResult trained,
                       runner_->Train(request, progress, std::move(stop)));
   if (!trained.finite) {
-    return InvalidArgument("the training diverged after {} batches: the loss is not finite. The "
-                           "campaign's learning rate does not suit this data", trained.batches);
+    return InvalidArgument(
+        "the training diverged after {} batches: the loss is not finite. The "
+        "campaign's learning rate does not suit this data",
+        trained.batches);
   }
   StatusOr<UpdateInfo> info = Quantise(base_path, request.output_path, update_path);
   std::error_code ignored;  // a leftover of a temporary file harms nobody

@@ -29,9 +29,9 @@ enum class Behaviour {
 StatusOr<Behaviour> ParseBehaviour(std::string_view name);
 
 struct UpdateInfo {
-  uint64_t examples = 0;     // trained on, repeats counted
+  uint64_t examples = 0;  // trained on, repeats counted
   double mean_loss_nats = 0;
-  uint64_t saturated = 0;    // coordinates beyond the range of the fixed point
+  uint64_t saturated = 0;  // coordinates beyond the range of the fixed point
   uint64_t non_zero = 0;
 };
 

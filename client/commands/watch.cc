@@ -1,0 +1,147 @@
+// crowdteach watch: a campaign, live. crowdteach close: settles it.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "client/commands/commands.h"
+#include "client/commands/joining.h"
+#include "client/view_text.h"
+#include "proto/cli/signals.h"
+
+namespace crowdteach::client {
+namespace {
+
+struct WatchOptions {
+  JoinOptions join;
+  uint64_t campaign = 0;
+  std::string format = "text";
+  std::string until;
+};
+
+constexpr const char* kPhases[] = {"running", "ended", "closed", "released", "refunded"};
+
+int PhaseRank(std::string_view phase) {
+  for (int i = 0; i < 5; ++i) {
+    if (phase == kPhases[i]) return i;
+  }
+  return -1;
+}
+
+// The campaign asked for, or the newest.
+StatusOr<uint64_t> Choose(uint64_t campaign, Session* session) {
+  if (campaign != 0) return campaign;
+  CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
+  for (const auto& item : list.campaigns()) campaign = std::max(campaign, item.campaign());
+  if (campaign == 0) return NotFound("there is no campaign yet");
+  return campaign;
+}
+
+class Screen {
+ public:
+  explicit Screen(std::string format)
+      : format_(std::move(format)), terminal_(isatty(STDOUT_FILENO) != 0) {}
+
+  void Show(const v1::CampaignView& view) {
+    if (format_ == "json") {
+      fmt::print("{}\n", ViewJson(view));
+    } else if (terminal_) {
+      const std::string table = ViewTable(view);
+      // Over the table drawn before.
+      if (lines_ > 0) fmt::print("\x1b[{}F\x1b[J", lines_);
+      fmt::print("{}", table);
+      lines_ = std::count(table.begin(), table.end(), '\n');
+    } else {
+      const std::string line = ViewLine(view);
+      if (line != last_line_) fmt::print("{}\n", line);
+      last_line_ = line;
+    }
+    std::fflush(stdout);
+  }
+
+ private:
+  const std::string format_;
+  const bool terminal_;
+  std::ptrdiff_t lines_ = 0;
+  std::string last_line_;
+};
+
+Status WatchUntil(Session* session, uint64_t campaign, int until, Screen* screen,
+                  const std::stop_token& stop) {
+  const std::stop_callback cancel(stop, [session] { session->Cancel(); });
+  const Status ended = session->Watch(campaign, [&](const v1::CampaignView& view) {
+    screen->Show(view);
+    return PhaseRank(view.phase()) < until;
+  });
+  return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
+}
+
+StatusOr<int> RunWatch(const WatchOptions& options) {
+  const cli::StopOnSignals signals;
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED));
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
+  Screen screen(options.format);
+  CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign,
+                                PhaseRank(options.until.empty() ? "refunded" : options.until),
+                                &screen, signals.token()));
+  return 0;
+}
+
+StatusOr<int> RunClose(const WatchOptions& options) {
+  const cli::StopOnSignals signals;
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER));
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry open, joined.session->FindCampaign(campaign));
+  v1::Intent body;
+  body.mutable_campaign_close()->set_campaign(campaign);
+  body.mutable_campaign_close()->set_validation_digest(
+      open.logged.intent.campaign_open().validation_digest());
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, joined.session->Submit(std::move(body)));
+  fmt::print("campaign {} is closed: ledger entry {}; the validation set is revealed\n", campaign,
+             entry.logged.entry.index());
+  if (options.until.empty()) return 0;
+  Screen screen(options.format);
+  CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign, PhaseRank(options.until), &screen,
+                                signals.token()));
+  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account, joined.session->GetAccount());
+  fmt::print("account {}: {} credits free\n", account.account(), account.available());
+  return 0;
+}
+
+CLI::App* AddCommon(CLI::App& app, const std::string& name, const std::string& help,
+                    const std::shared_ptr<WatchOptions>& options) {
+  CLI::App* command = app.add_subcommand(name, help);
+  AddJoinOptions(command, &options->join);
+  command->add_option("--campaign", options->campaign, "Which one (default: the newest)");
+  command->add_option("--format", options->format, "text or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  return command;
+}
+
+}  // namespace
+
+void AddWatch(CLI::App& app, cli::Action& action) {
+  auto options = std::make_shared<WatchOptions>();
+  CLI::App* command = AddCommon(app, "watch", "Shows a campaign live", options);
+  command->add_option("--until", options->until, "Stop at: ended, closed, released or refunded")
+      ->check(CLI::IsMember({"ended", "closed", "released", "refunded"}));
+  cli::SetExamples(command,
+                   "  crowdteach watch\n"
+                   "  crowdteach watch --campaign 5 --until ended --format json\n");
+  command->callback([options, &action] { action = [options] { return RunWatch(*options); }; });
+}
+
+void AddClose(CLI::App& app, cli::Action& action) {
+  auto options = std::make_shared<WatchOptions>();
+  CLI::App* command = AddCommon(
+      app, "close", "Settles your campaign: reveals the validation set, refunds", options);
+  command->add_option("--until", options->until, "Wait for: closed, released or refunded")
+      ->check(CLI::IsMember({"closed", "released", "refunded"}));
+  cli::SetExamples(command, "  crowdteach close --campaign 5 --until refunded\n");
+  command->callback([options, &action] { action = [options] { return RunClose(*options); }; });
+}
+
+}  // namespace crowdteach::client

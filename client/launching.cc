@@ -1,0 +1,108 @@
+#include "client/launching.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "learning/data/readers.h"
+#include "learning/data/validation.h"
+#include "learning/fixed_point.h"
+#include "learning/model/init.h"
+#include "learning/model/model_spec.h"
+#include "learning/model/safetensors.h"
+#include "ledger/terms.h"
+#include "proto/base/bytes.h"
+
+namespace crowdteach::client {
+namespace {
+
+Status MakeWeights(const CampaignFile& file, const learning::ModelSpec& spec, uint64_t seed,
+                   ledger::ArtifactStore* blobs, PreparedCampaign* prepared) {
+  const learning::Layout layout = learning::LayoutOf(spec);
+  const std::string path = blobs->TemporaryPath();
+  if (file.weights_path.empty()) {
+    CT_RETURN_IF_ERROR(learning::WriteFirstWeights(path, spec, seed));
+  } else {
+    CT_RETURN_IF_ERROR(learning::RewriteWeights(file.weights_path, layout, path));
+  }
+  {
+    CT_ASSIGN_OR_RETURN(const auto weights, learning::WeightsFile::Open(path, layout));
+    CT_RETURN_IF_ERROR(learning::CheckFinite(weights, layout));
+  }
+  CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kWeights, path));
+  prepared->model = blob.digest;
+  prepared->open.set_model_digest(base::Bytes(blob.digest));
+  prepared->open.set_model_size_bytes(blob.size_bytes);
+  prepared->open.set_parameters(layout.trainable);
+  return OkStatus();
+}
+
+StatusOr<learning::ExamplesFile> MakeValidation(const CampaignFile& file,
+                                                ledger::ArtifactStore* blobs,
+                                                PreparedCampaign* prepared) {
+  learning::ReadOptions read;
+  read.limit = file.validation_limit;
+  CT_ASSIGN_OR_RETURN(const learning::ExamplesFile plain,
+                      learning::ReadDataset(file.ValidationSpec(), file.terms.data(), read));
+  const std::string path = blobs->TemporaryPath();
+  CT_ASSIGN_OR_RETURN(
+      learning::ExamplesFile salted,
+      learning::MakeValidationSet(plain, base::RandomBytes(plain.count() * learning::kSaltBytes),
+                                  path, file.terms.data()));
+  const learning::ValidationCommitment commitment = learning::CommitmentOf(salted);
+  CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kValidation, path));
+  prepared->validation = blob.digest;
+  prepared->open.set_validation_root(base::Bytes(commitment.root));
+  prepared->open.set_validation_count(commitment.count);
+  prepared->open.set_validation_digest(base::Bytes(commitment.digest));
+  return salted;
+}
+
+Status Evaluate(const learning::ExamplesFile& validation, const learning::RunnerOptions& options,
+                const std::string& weights_path, PreparedCampaign* prepared) {
+  CT_ASSIGN_OR_RETURN(const auto runner, learning::ModelRunner::Spawn(options));
+  const v1::Terms& terms = prepared->open.terms();
+  CT_RETURN_IF_ERROR(runner->LoadModel(terms.model_toml(), terms.data()));
+  CT_ASSIGN_OR_RETURN(const learning::EvaluateResult first,
+                      runner->Evaluate(weights_path, validation.fd()));
+  if (!first.finite) {
+    return InvalidArgument("the loss of the first weights is not finite; train or choose others");
+  }
+  CT_ASSIGN_OR_RETURN(const uint64_t loss_q32, learning::LossQ32(first.loss_nats));
+  prepared->open.set_loss_q32(loss_q32);
+  prepared->open.set_correct(first.correct);
+  return OkStatus();
+}
+
+Status CheckFit(const learning::ModelSpec& spec, const v1::DataTerms& data) {
+  if (spec.classes != static_cast<uint64_t>(data.classes_size())) {
+    return InvalidArgument("the model has {} outputs but [data] names {} classes", spec.classes,
+                           data.classes_size());
+  }
+  if (std::equal(spec.input.begin(), spec.input.end(), data.input_shape().begin(),
+                 data.input_shape().end())) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      "the model's input and the input-shape of [data] differ; they must be the "
+      "same list");
+}
+
+}  // namespace
+
+StatusOr<PreparedCampaign> PrepareCampaign(const CampaignFile& file, uint64_t seed,
+                                           const learning::RunnerOptions& runner,
+                                           ledger::ArtifactStore* blobs) {
+  PreparedCampaign prepared;
+  *prepared.open.mutable_terms() = file.terms;
+  StatusOr<learning::ModelSpec> spec = learning::ParseModelSpec(file.terms.model_toml());
+  if (!spec.ok()) return Annotate(spec.status(), file.model_path);
+  CT_RETURN_IF_ERROR(CheckFit(*spec, file.terms.data()));
+  CT_RETURN_IF_ERROR(MakeWeights(file, *spec, seed, blobs, &prepared));
+  CT_ASSIGN_OR_RETURN(const learning::ExamplesFile validation,
+                      MakeValidation(file, blobs, &prepared));
+  CT_RETURN_IF_ERROR(Evaluate(validation, runner, blobs->Path(prepared.model), &prepared));
+  CT_RETURN_IF_ERROR(ledger::ValidateOpen(prepared.open));
+  return prepared;
+}
+
+}  // namespace crowdteach::client

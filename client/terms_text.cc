@@ -1,0 +1,82 @@
+#include "client/terms_text.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "learning/fixed_point.h"
+#include "ledger/canonical.h"
+#include "proto/cli/cli.h"
+
+namespace crowdteach::client {
+namespace {
+
+std::string_view ReadersText(v1::Readers readers) {
+  switch (readers) {
+    case v1::PUBLIC:
+      return "everybody";
+    case v1::ENROLLED:
+      return "enrolled teachers, auditors, the owner";
+    default:
+      return "auditors and the owner";
+  }
+}
+
+std::string Nano(uint64_t nano) { return fmt::format("{:g}", static_cast<double>(nano) * 1e-9); }
+
+std::string LocalText(const v1::LocalTerms& local) {
+  std::string text = local.optimizer() == v1::ADAM ? "Adam" : "SGD";
+  text += ", learning rate " + Nano(local.learning_rate_nano());
+  if (local.momentum_nano() != 0) text += ", momentum " + Nano(local.momentum_nano());
+  if (local.weight_decay_nano() != 0) text += ", weight decay " + Nano(local.weight_decay_nano());
+  if (local.fedprox_mu_nano() != 0) text += ", FedProx mu " + Nano(local.fedprox_mu_nano());
+  text += fmt::format(", batches of {}", local.batch_size());
+  text += local.steps() != 0 ? fmt::format(", {} steps a round", local.steps())
+                             : fmt::format(", {} epochs a round", local.epochs());
+  return text;
+}
+
+void Row(std::string* text, std::string_view name, std::string_view value) {
+  *text += fmt::format("  {:<18} {}\n", name, value);
+}
+
+}  // namespace
+
+base::Hash TermsHash(const v1::Terms& terms) { return base::Sha256Of(ledger::Encode(terms)); }
+
+std::string TermsText(const v1::CampaignOpen& open) {
+  const v1::Terms& terms = open.terms();
+  const double first_loss = learning::FromQ32(static_cast<int64_t>(open.loss_q32()));
+  std::string text;
+  Row(&text, "campaign", terms.name());
+  Row(&text, "terms", base::Hex(TermsHash(terms)));
+  Row(&text, "model",
+      fmt::format("{} trainable parameters, first loss {:.4f} nats on {} examples",
+                  open.parameters(), first_loss, open.validation_count()));
+  Row(&text, "local training", LocalText(terms.local()));
+  Row(&text, "rounds",
+      fmt::format("{}, {} teachers in each, at least {}", terms.rounds(), terms.teachers(),
+                  terms.quorum()));
+  Row(&text, "time a round",
+      fmt::format("{} to train and commit, {} to upload", cli::FormatDuration(terms.commit_ms()),
+                  cli::FormatDuration(terms.upload_ms())));
+  Row(&text, "pay",
+      fmt::format("{} credits for each nat the validation loss falls by your part "
+                  "(budget {})",
+                  terms.credits_per_nat(), terms.budget()));
+  Row(&text, "your stake",
+      fmt::format("{} credits; what your updates raise the loss is charged", terms.stake()));
+  Row(&text, "paid out",
+      fmt::format("{} after the campaign is closed",
+                  terms.dispute_ms() == 0 ? std::string("at once")
+                                          : cli::FormatDuration(terms.dispute_ms())));
+  Row(&text, "your updates",
+      fmt::format("may be read by {}; kept {} after close", ReadersText(terms.update_readers()),
+                  terms.retention_ms() == 0 ? std::string("no longer than")
+                                            : cli::FormatDuration(terms.retention_ms())));
+  Row(&text, "validation set",
+      fmt::format("secret until close, then for {}", ReadersText(terms.validation_readers())));
+  return text;
+}
+
+}  // namespace crowdteach::client
