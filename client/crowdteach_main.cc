@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
                "crowdteach"};
   crowdteach::cli::Action action;
   crowdteach::client::AddTeach(app, action);
+  crowdteach::client::AddJoin(app, action);
   crowdteach::client::AddLaunch(app, action);
   crowdteach::client::AddWatch(app, action);
   crowdteach::client::AddClose(app, action);

@@ -11,6 +11,7 @@ namespace crowdteach::client {
 void AddKeygen(CLI::App& app, cli::Action& action);
 void AddModel(CLI::App& app, cli::Action& action);
 void AddTeach(CLI::App& app, cli::Action& action);
+void AddJoin(CLI::App& app, cli::Action& action);
 void AddLaunch(CLI::App& app, cli::Action& action);
 void AddWatch(CLI::App& app, cli::Action& action);
 void AddClose(CLI::App& app, cli::Action& action);
