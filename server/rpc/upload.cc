@@ -130,7 +130,7 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadPart> {
   }
 
   Status Complete() {
-    context_->coordinator.Uploaded(*account_, *head_);
+    context_->coordinator.Uploaded(*head_);
     *reply_->mutable_statement() =
         context_->coordinator.State(*account_, v1::UPLOAD_COMPLETE, head_->digest(), "");
     return OkStatus();
