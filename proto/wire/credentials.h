@@ -2,7 +2,8 @@
 //
 // The client trusts one root, the CA certificate of its invite, and expects the fixed server name.
 // Keepalive: the client pings every 30 s, the server allows every 20 s (with gRPC's defaults a
-// pinging client is dismissed as too_many_pings). Messages are at most 2 MiB.
+// pinging client is dismissed as too_many_pings); the server pings every 30 s, too. Messages are at
+// most 2 MiB.
 // Thread-safety: pure functions; a channel may be used by any thread.
 #pragma once
 
@@ -20,6 +21,7 @@ namespace crowdteach::wire {
 inline constexpr int kMaxMessageBytes = 2 << 20;
 inline constexpr int kKeepaliveMs = 30'000;
 inline constexpr int kMinPingIntervalMs = 20'000;
+inline constexpr int kMaxStreamsPerConnection = 64;
 inline constexpr uint32_t kProtocolVersion = 1;
 
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(const ServerIdentity& identity);

@@ -65,8 +65,8 @@ StatusOr<int> Invite(const InviteOptions& options) {
                fmt::format("the invite is logged (entry {}) but its file was not written, make "
                            "another one",
                            reply.index())));
-  fmt::print("{}: an invite for {} {}, good for {} (entry {}). Keep it secret.\n", options.output,
-             options.uses, options.role, options.expires, reply.index());
+  fmt::print("{}: an invite, role {}, {} uses, good for {} (entry {}). Keep it secret.\n",
+             options.output, options.uses, options.role, options.expires, reply.index());
   return kExitOk;
 }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,10 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "ledger/file_io.h"
 #include "proto/base/file.h"
 #include "proto/wire/credentials.h"
 #include "server/commands/commands.h"
 #include "server/coordinator.h"
+#include "server/home.h"
 #include "server/rpc/rpc_server.h"
 #include "server/web/web_server.h"
 
@@ -63,6 +66,17 @@ int WaitForStopSignal() {
   while (::read(stop_pipe[0], &byte, 1) < 0 && errno == EINTR) {
   }
   return byte;
+}
+
+// One process a home. Held while the handle is open; the kernel releases it, whatever our end.
+StatusOr<ledger::FileHandle> LockHome(const std::string& home) {
+  CT_RETURN_IF_ERROR(MakeHome(home));
+  const std::string path = home + "/lock";
+  CT_ASSIGN_OR_RETURN(ledger::FileHandle file, ledger::OpenFile(path, O_RDWR | O_CREAT));
+  if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "cannot lock " + path);
+  return FailedPrecondition("another crowdteachd runs in {}: stop it first, or take another --home",
+                            home);
 }
 
 // Beside this program, else on the PATH.
@@ -142,6 +156,7 @@ StatusOr<int> Serve(ServeOptions options) {
   spdlog::debug("up to {} open files", open_files);
 
   const std::string home = options.coordinator.home;
+  CT_ASSIGN_OR_RETURN(const ledger::FileHandle lock, LockHome(home));
   CT_ASSIGN_OR_RETURN(const auto coordinator, Coordinator::Start(std::move(options.coordinator)));
   CT_ASSIGN_OR_RETURN(const wire::ServerIdentity identity,
                       wire::LoadOrCreateIdentity(home + "/tls", WallClockMs()));

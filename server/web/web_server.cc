@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,11 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
     return Internal("the HTTPS server does not take the certificate in {}", identity.identity_path);
   }
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  // Not the library's SO_REUSEPORT: a second server on the port would silently share its requests.
+  server.set_socket_options([](socket_t socket) {
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
   server.set_read_timeout(10);
   server.set_write_timeout(30);
   server.set_keep_alive_timeout(5);
