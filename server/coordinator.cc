@@ -35,7 +35,7 @@ uint64_t Coordinator::log_size() const {
 
 uint64_t Coordinator::log_time_ms() const {
   const std::shared_lock lock(impl_->mutex);
-  return impl_->log->state().last_time_ms();
+  return std::max(impl_->options.now_ms(), impl_->log->state().last_time_ms());
 }
 
 StatusOr<std::string> Coordinator::Receipt(uint64_t index) const {

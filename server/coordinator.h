@@ -63,6 +63,7 @@ class Coordinator {
   std::string log_vkey() const;
   std::string checkpoint() const;
   uint64_t log_size() const;
+  // The time an entry would get now: no earlier than the last one's.
   uint64_t log_time_ms() const;
   // kNotFound. `index` of a committed entry.
   StatusOr<std::string> Receipt(uint64_t index) const;

@@ -107,7 +107,7 @@ void Coordinator::Impl::Answer(StatusOr<uint64_t> drafted, uint64_t account,
           }
           const ledger::Account* found = log->state().FindAccount(account);
           outcome.next_sequence = found == nullptr ? 0 : found->next_sequence;
-          outcome.log_time_ms = log->state().last_time_ms();
+          outcome.log_time_ms = std::max(options.now_ms(), log->state().last_time_ms());
         }
         done(std::move(outcome));
       });

@@ -16,7 +16,7 @@ using ledger::CampaignPhase;
 using ledger::CampaignState;
 using ledger::Phase;
 
-// After the first round the others are given this long to come back before a round starts short.
+// After the first round those who are away are given this long to come back.
 constexpr uint64_t kRegatherMs = 2000;
 
 // Everything a transition looks at.
@@ -68,6 +68,16 @@ uint64_t Deadline(const View& view, uint64_t from_ms, EngineState* state) {
   return state->deadline_ms;
 }
 
+// How many candidates are worth waiting for. Before the first round strangers may still enrol;
+// later only those who are enrolled and covered can come back.
+size_t Wanted(const View& view) {
+  const size_t teachers = view.terms().teachers();
+  if (view.round().number == 0) return teachers;
+  std::vector<uint64_t> enrolled;
+  for (const auto& [account, unused] : view.campaign.enrolments) enrolled.push_back(account);
+  return std::min(teachers, ledger::CandidatesOf(view.ledger, view.id, std::move(enrolled)).size());
+}
+
 void StepIdle(const View& view, StepResult* result) {
   EngineState& state = result->next;
   const uint64_t now = view.moment.now_ms;
@@ -87,7 +97,7 @@ void StepIdle(const View& view, StepResult* result) {
     state.gather_until_ms = 0;
     return;
   }
-  if (candidates.size() < view.terms().teachers()) {
+  if (candidates.size() < Wanted(view)) {
     if (state.gather_until_ms == 0) {
       const uint64_t commit_ms = view.terms().commit_ms();
       state.gather_until_ms =
