@@ -1,15 +1,8 @@
-// Session over gRPC.
-#include <fcntl.h>
-#include <grpcpp/grpcpp.h>
-#include <unistd.h>
+#include "client/grpc_session.h"
 
 #include <algorithm>
-#include <mutex>
-#include <set>
 #include <utility>
 
-#include "client/session.h"
-#include "crowdteach/v1/coordinator.grpc.pb.h"
 #include "ledger/canonical.h"
 #include "ledger/checkpoint.h"
 #include "ledger/receipt.h"
@@ -17,7 +10,6 @@
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
 #include "proto/wire/certificates.h"
-#include "proto/wire/chunks.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/retry.h"
 #include "proto/wire/status.h"
@@ -29,106 +21,10 @@ using wire::FromGrpc;
 
 constexpr char kProgram[] = "crowdteach 0.1.0";
 constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
-constexpr int kCallTimeoutS = 60;
 // Opening a campaign waits for the coordinator to evaluate the model.
 constexpr int kSubmitTimeoutS = 600;
 
-v1::BlobKindName WireKind(base::BlobKind kind) {
-  switch (kind) {
-    case base::BlobKind::kWeights:
-      return v1::WEIGHTS;
-    case base::BlobKind::kUpdate:
-      return v1::UPDATE;
-    case base::BlobKind::kGradient:
-      return v1::GRADIENT;
-    case base::BlobKind::kValidation:
-      return v1::VALIDATION;
-    case base::BlobKind::kData:
-      break;
-  }
-  return v1::BLOB_KIND_NAME_UNSPECIFIED;
-}
-
-void SetTimeout(grpc::ClientContext* context, int seconds) {
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(seconds));
-}
-
-class GrpcSession : public Session {
- public:
-  GrpcSession(Home* home, ledger::VerifierKey log_key, std::string ca_pem)
-      : home_(home), log_key_(std::move(log_key)), ca_pem_(std::move(ca_pem)) {}
-
-  Status Open(const std::string& address);
-
-  uint64_t account() const override { return account_; }
-  v1::Role role() const override { return role_; }
-  const base::Hash& genesis_hash() const override { return genesis_hash_; }
-  Status Register(const ledger::SigningKey& token, uint64_t invite_index,
-                  const std::string& name) override;
-  StatusOr<VerifiedEntry> Submit(v1::Intent body) override;
-  StatusOr<VerifiedEntry> Verify(const std::string& receipt) override;
-  StatusOr<v1::GetAccountReply> GetAccount() override;
-  StatusOr<v1::ListCampaignsReply> ListCampaigns() override;
-  StatusOr<VerifiedEntry> FindCampaign(uint64_t campaign) override;
-  Status Attend(uint64_t campaign, const std::function<bool(const v1::Notice&)>& take) override;
-  Status Watch(uint64_t campaign,
-               const std::function<bool(const v1::CampaignView&)>& take) override;
-  void Cancel() override;
-  Status Download(base::BlobKind kind, const base::Hash& digest, uint64_t size_bytes,
-                  const TransferProgress& progress) override;
-  Status Upload(base::BlobKind kind, const base::Hash& digest, uint64_t campaign, uint32_t round,
-                const TransferProgress& progress) override;
-
- private:
-  Status Hello();
-  Status OpenSession();
-  Status SettlePending();
-  Status NoteHead(const std::string& note, const ledger::Checkpoint& head);
-  Status CheckOperator(const ledger::LoggedEntry& logged) const;
-  StatusOr<VerifiedEntry> Send(const v1::SignedIntent& sealed);
-  Status ReadRefusal(const v1::SignedStatement& refusal, const v1::SignedIntent& sealed) const;
-  StatusOr<v1::Statement> OpenStatement(const v1::SignedStatement& sealed) const;
-  void Authorize(grpc::ClientContext* context) const;
-  Status SendChunks(grpc::ClientWriter<v1::UploadPart>* writer, const v1::UploadHead& head,
-                    const TransferProgress& progress);
-
-  // A stream Cancel can end.
-  class Streaming {
-   public:
-    Streaming(GrpcSession* session, grpc::ClientContext* context)
-        : session_(session), context_(context) {
-      const std::lock_guard lock(session_->streams_mutex_);
-      session_->streams_.insert(context_);
-      if (session_->cancelled_) context_->TryCancel();
-    }
-    ~Streaming() {
-      const std::lock_guard lock(session_->streams_mutex_);
-      session_->streams_.erase(context_);
-    }
-
-   private:
-    GrpcSession* session_;
-    grpc::ClientContext* context_;
-  };
-
-  Home* const home_;
-  const ledger::VerifierKey log_key_;
-  const std::string ca_pem_;
-  std::unique_ptr<v1::Coordinator::Stub> stub_;
-  base::Hash genesis_hash_{};
-  v1::Genesis genesis_;
-  std::string nonce_;
-  std::string token_;
-  uint64_t account_ = 0;
-  v1::Role role_ = v1::ROLE_UNSPECIFIED;
-  uint64_t next_sequence_ = 0;
-  uint64_t log_time_ms_ = 0;
-  uint64_t seen_size_ = 0;  // of the largest checkpoint; its root
-  base::Hash seen_root_{};
-  std::mutex streams_mutex_;
-  std::set<grpc::ClientContext*> streams_;
-  bool cancelled_ = false;
-};
+}  // namespace
 
 void GrpcSession::Authorize(grpc::ClientContext* context) const {
   if (!token_.empty()) context->AddMetadata("authorization", "Bearer " + base::Hex(token_));
@@ -389,109 +285,6 @@ void GrpcSession::Cancel() {
   cancelled_ = true;
   for (grpc::ClientContext* context : streams_) context->TryCancel();
 }
-
-Status GrpcSession::Download(base::BlobKind kind, const base::Hash& digest, uint64_t size_bytes,
-                             const TransferProgress& progress) {
-  if (home_->blobs().Exists(digest)) return OkStatus();
-  CT_ASSIGN_OR_RETURN(ledger::ArtifactStore::Writer writer,
-                      home_->blobs().Receive({kind, digest, size_bytes}));
-  grpc::ClientContext context;
-  Authorize(&context);
-  const Streaming streaming(this, &context);
-  v1::DownloadRequest request;
-  request.set_kind(WireKind(kind));
-  request.set_digest(base::Bytes(digest));
-  request.set_first_chunk(writer.next_chunk());
-  uint64_t done_bytes = writer.next_chunk() * base::kChunkBytes;
-  const auto reader = stub_->Download(&context, request);
-  v1::Chunk chunk;
-  Status written = OkStatus();
-  while (written.ok() && writer.next_chunk() < writer.chunks() && reader->Read(&chunk)) {
-    written = writer.Write(writer.next_chunk(), chunk.payload());
-    done_bytes += chunk.payload().size();
-    if (progress) progress(done_bytes, size_bytes);
-  }
-  if (writer.next_chunk() == writer.chunks()) {
-    context.TryCancel();  // all that was announced is here, whatever else may come
-    reader->Finish();
-    return std::move(writer).Finish();
-  }
-  if (!written.ok()) context.TryCancel();
-  const Status ended = FromGrpc(reader->Finish());
-  if (!written.ok()) return written;
-  CT_RETURN_IF_ERROR(ended);
-  return FromPeer(Unavailable("the coordinator sent {} of {} bytes of a {}", done_bytes, size_bytes,
-                              base::BlobKindName(kind)));
-}
-
-Status GrpcSession::SendChunks(grpc::ClientWriter<v1::UploadPart>* writer,
-                               const v1::UploadHead& head, const TransferProgress& progress) {
-  CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(head.digest()));
-  CT_ASSIGN_OR_RETURN(const ledger::FileHandle file, home_->blobs().Read(digest));
-  v1::UploadPart part;
-  *part.mutable_head() = head;
-  if (!writer->Write(part)) return OkStatus();  // Finish knows why
-  part.clear_head();
-  const uint64_t chunks = wire::ChunkCount(head.size_bytes());
-  for (uint64_t index = head.first_chunk(); index < chunks; ++index) {
-    const uint64_t offset = index * base::kChunkBytes;
-    std::string* payload = part.mutable_payload();
-    payload->resize(wire::ChunkLength(head.size_bytes(), index));
-    const ssize_t got =
-        pread(file.fd(), payload->data(), payload->size(), static_cast<off_t>(offset));
-    if (got != static_cast<ssize_t>(payload->size())) {
-      return DataLoss("{} is shorter than it was", home_->blobs().Path(digest));
-    }
-    if (!writer->Write(part)) return OkStatus();
-    if (progress) progress(offset + payload->size(), head.size_bytes());
-  }
-  return OkStatus();
-}
-
-Status GrpcSession::Upload(base::BlobKind kind, const base::Hash& digest, uint64_t campaign,
-                           uint32_t round, const TransferProgress& progress) {
-  v1::UploadHead head;
-  head.set_kind(WireKind(kind));
-  head.set_digest(base::Bytes(digest));
-  head.set_campaign(campaign);
-  head.set_round(round);
-  {
-    CT_ASSIGN_OR_RETURN(const ledger::FileHandle file, home_->blobs().Read(digest));
-    head.set_size_bytes(static_cast<uint64_t>(lseek(file.fd(), 0, SEEK_END)));
-  }
-  {
-    v1::GetUploadRequest request;
-    *request.mutable_head() = head;
-    v1::GetUploadReply reply;
-    grpc::ClientContext context;
-    SetTimeout(&context, kCallTimeoutS);
-    Authorize(&context);
-    CT_RETURN_IF_ERROR(FromGrpc(stub_->GetUpload(&context, request, &reply)));
-    if (reply.complete()) return OkStatus();
-    head.set_first_chunk(reply.chunks());
-  }
-  grpc::ClientContext context;
-  Authorize(&context);
-  const Streaming streaming(this, &context);
-  v1::UploadReply reply;
-  const auto writer = stub_->Upload(&context, &reply);
-  const Status sent = SendChunks(writer.get(), head, progress);
-  if (!sent.ok()) {
-    context.TryCancel();
-    writer->Finish();
-    return sent;
-  }
-  writer->WritesDone();
-  CT_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
-  CT_ASSIGN_OR_RETURN(const v1::Statement statement, OpenStatement(reply.statement()));
-  if (statement.subject() != head.digest()) {
-    return DataLoss("the coordinator's statement is about another upload");
-  }
-  if (statement.kind() == v1::UPLOAD_COMPLETE) return OkStatus();
-  return FromPeer(FailedPrecondition("the upload was refused: {}", statement.reason()));
-}
-
-}  // namespace
 
 StatusOr<std::unique_ptr<Session>> Session::Connect(Home* home, const SessionOptions& options) {
   CT_ASSIGN_OR_RETURN(const ledger::VerifierKey log_key, ledger::ParseVkey(options.log_vkey));

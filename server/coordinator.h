@@ -34,6 +34,9 @@ struct CoordinatorOptions {
   uint32_t worker_threads = 1;
   bool sandbox = true;
   std::function<uint64_t()> now_ms;  // wall clock; tests put their own
+  // Called once, on the writer thread, when the log can no longer be trusted to be written (a head
+  // that could not be signed durably): the process must stop and start again.
+  std::function<void(const Status&)> on_broken;
 };
 
 // What came of a submitted intent.

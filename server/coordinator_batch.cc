@@ -54,6 +54,11 @@ uint64_t Coordinator::Impl::Process(std::vector<Command> commands) {
     jobs_to_start = engine->TakeJobs();
   }
   for (const auto& tell : batch.after) tell(committed);
+  if (!log->health().ok() && options.on_broken) {
+    spdlog::critical("the log is broken: {}", Message(log->health()));
+    std::exchange(options.on_broken, nullptr)(log->health());
+    return 0;
+  }
   if (committed.ok()) Publish(batch);
   for (const JobRequest& job : jobs_to_start) StartJob(job);
   return wake_ms;

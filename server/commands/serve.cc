@@ -157,6 +157,11 @@ StatusOr<int> Serve(ServeOptions options) {
 
   const std::string home = options.coordinator.home;
   CT_ASSIGN_OR_RETURN(const ledger::FileHandle lock, LockHome(home));
+  Status broken;  // written by the writer thread before it wakes us
+  options.coordinator.on_broken = [&broken](const Status& status) {
+    broken = status;
+    OnStopSignal(SIGTERM);
+  };
   CT_ASSIGN_OR_RETURN(const auto coordinator, Coordinator::Start(std::move(options.coordinator)));
   CT_ASSIGN_OR_RETURN(const wire::ServerIdentity identity,
                       wire::LoadOrCreateIdentity(home + "/tls", WallClockMs()));
@@ -171,6 +176,7 @@ StatusOr<int> Serve(ServeOptions options) {
   CT_RETURN_IF_ERROR(Announce(home, rpc_address, web_address));
   spdlog::info("stopping: signal {}", WaitForStopSignal());
   ::unlink((home + "/addresses").c_str());  // nobody listens there now
+  CT_RETURN_IF_ERROR(broken);
   return kExitOk;
 }
 
