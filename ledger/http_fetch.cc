@@ -67,7 +67,8 @@ Status Run(Download* download) {
   }
   if (!result) {
     return FromPeer(
-        Unavailable("https://{}:{}{}: {}; is the coordinator running, and is this its HTTPS port?",
+        Unavailable("https://{}:{}{}: no answer ({} error); is the coordinator running, and is "
+                    "this its HTTPS port?",
                     options.host, options.port, options.path, httplib::to_string(result.error())));
   }
   return SyncFile(download->file, options.output);

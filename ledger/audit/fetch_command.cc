@@ -55,10 +55,8 @@ StatusOr<int> RunFetch(const FetchCommandOptions& options) {
 
 void AddFetch(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<FetchCommandOptions>();
-  CLI::App* command = app.add_subcommand(
-      "fetch",
-      "Gets the bundle of a running coordinator from its HTTPS port. The server's certificate is "
-      "not checked, and need not be: the log key proves the bundle, wherever it came from");
+  CLI::App* command =
+      app.add_subcommand("fetch", "Gets the bundle of a running coordinator from its HTTPS port");
   command->add_option("address", options->address, "The HTTPS port")
       ->required()
       ->type_name("HOST:PORT");
@@ -71,9 +69,12 @@ void AddFetch(CLI::App& app, cli::Action& action) {
       ->check(cli::CheckDuration);
   command->add_option("--max-bytes", options->max_bytes, "Longer answers are refused")
       ->capture_default_str();
-  cli::SetExamples(command,
-                   "  crowdteach-audit fetch coordinator.example:8443 -o log.bundle --key "
-                   "log.vkey\n");
+  cli::SetExamples(
+      command,
+      "  crowdteach-audit fetch coordinator.example:8443 -o log.bundle --key "
+      "log.vkey\n"
+      "The server's certificate is not checked, and need not be: the log key proves the "
+      "bundle,\nwherever it came from.\n");
   command->callback([options, &action] { action = [options] { return RunFetch(*options); }; });
 }
 

@@ -34,11 +34,7 @@ StatusOr<int> RunShow(const ShowOptions& options) {
 void AddShow(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App* command = app.add_subcommand(
-      "show",
-      "Lists rounds, scores, payouts and balances of a bundle, once it verifies. A teacher's score "
-      "is the sum, over the rounds that were settled or charged it, of its score in the last pass "
-      "it was in; its reward is what those rounds paid less what they charged; its stake is what "
-      "charges left of it");
+      "show", "Lists rounds, scores, payouts and balances of a bundle, once it verifies");
   command->add_option("evidence", options->path, "A bundle, or a folder with log.bundle in it")
       ->required()
       ->type_name("BUNDLE|DIR");
@@ -53,7 +49,10 @@ void AddShow(CLI::App& app, cli::Action& action) {
   cli::SetExamples(command,
                    "  crowdteach-audit show export --key log.vkey\n"
                    "  crowdteach-audit show log.bundle --key log.vkey --teacher ada --round 3\n"
-                   "  crowdteach-audit show log.bundle --key log.vkey --format csv > scores.csv\n");
+                   "  crowdteach-audit show log.bundle --key log.vkey --format csv > scores.csv\n"
+                   "Sums run over the rounds that were settled or charged a teacher. Its score is "
+                   "that of the last\npass it was in, its reward what those rounds paid less what "
+                   "they charged (in nats and credits),\nits stake what charges left of it.\n");
   command->callback([options, &action] { action = [options] { return RunShow(*options); }; });
 }
 

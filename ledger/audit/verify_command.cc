@@ -33,9 +33,7 @@ void AddKeyOption(CLI::App* command, std::string& key) {
 void AddVerify(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App* command = app.add_subcommand(
-      "verify",
-      "Checks a bundle, or the folder of an export: signatures, chain, tree, every rule and "
-      "posting, every score; with artifacts also models, norms and products, bit for bit");
+      "verify", "Checks a bundle or an export: every byte, rule, payout and score");
   command->add_option("evidence", options->path, "A bundle, or a folder with log.bundle in it")
       ->required()
       ->type_name("BUNDLE|DIR");
@@ -51,6 +49,8 @@ void AddVerify(CLI::App& app, cli::Action& action) {
       command,
       "  crowdteach-audit verify export --key log.vkey\n"
       "  crowdteach-audit verify log.bundle --key log.vkey --format json\n"
+      "A bundle shows signatures, chain, tree, every rule and posting, every score; artifacts also "
+      "models,\nnorms and products, bit for bit.\n"
       "Exit codes: 0 all verifies (for a bundle alone: all that it can show), 6 disproved, 7 some "
       "artifact\nthat was asked for is missing.\n");
   command->callback([options, &action] { action = [options] { return RunVerify(*options); }; });
