@@ -70,7 +70,7 @@ def main():
         for teacher in campaign["teachers"]
     ]
     summary = {
-        "rounds": campaign["settled_rounds"],
+        "rounds": campaign["rounds_settled"],
         "accuracy": campaign["accuracy"],
         "loss": campaign["loss"],
         "teachers": teachers,

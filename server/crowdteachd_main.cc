@@ -4,7 +4,7 @@
 
 int main(int argc, char** argv) {
   namespace server = crowdteach::server;
-  CLI::App app("The crowdteach coordinator: runs campaigns, keeps the ledger, pays teachers.",
+  CLI::App app("The crowdteach coordinator: runs campaigns, keeps the ledger, pays teachers",
                "crowdteachd");
   crowdteach::cli::Action action;
   server::AddServe(app, action);

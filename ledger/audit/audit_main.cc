@@ -5,7 +5,7 @@ int main(int argc, char** argv) {
   namespace audit = crowdteach::audit;
   CLI::App app(
       "Checks crowdteach's books: from a bundle every signature, rule, payout and score; with its "
-      "artifacts the models, too.",
+      "artifacts the models, too",
       "crowdteach-audit");
   crowdteach::cli::Action action;
   audit::AddVerify(app, action);

@@ -71,7 +71,7 @@ void AddFetch(CLI::App& app, cli::Action& action) {
       ->capture_default_str();
   cli::SetExamples(
       command,
-      "  crowdteach-audit fetch coordinator.example:8443 -o log.bundle --key "
+      "  crowdteach-audit fetch teach.example.org:7701 -o log.bundle --key "
       "log.vkey\n"
       "The server's certificate is not checked, and need not be: the log key proves the "
       "bundle,\nwherever it came from.\n");

@@ -36,8 +36,8 @@ void AddReceipt(CLI::App& app, cli::Action& action) {
       "receipt", "Checks one receipt (a tlog-proof) and prints its entry in words");
   command->add_option("file", options->path, "The receipt")->required()->type_name("FILE");
   AddKeyOption(command, options->key);
-  cli::SetExamples(command,
-                   "  crowdteach-audit receipt home/receipts/17.tlog-proof --key log.vkey\n");
+  cli::SetExamples(
+      command, "  crowdteach-audit receipt ~/.crowdteach/receipts/00000017.proof --key log.vkey\n");
   command->callback([options, &action] { action = [options] { return RunReceipt(*options); }; });
 }
 

@@ -65,8 +65,9 @@ StatusOr<int> Invite(const InviteOptions& options) {
                fmt::format("the invite is logged (entry {}) but its file was not written, make "
                            "another one",
                            reply.index())));
-  fmt::print("{}: an invite, role {}, {} uses, good for {} (entry {}). Keep it secret.\n",
-             options.output, options.uses, options.role, options.expires, reply.index());
+  fmt::print("{}: an invite for {} {}{}, good for {} (entry {}). Keep it secret.\n", options.output,
+             options.uses, options.role, options.uses == 1 ? "" : "s", options.expires,
+             reply.index());
   return kExitOk;
 }
 
@@ -119,7 +120,7 @@ StatusOr<int> ShowStatus(const StatusOptions& options) {
 
 void AddIssue(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<IssueOptions>();
-  CLI::App* command = app.add_subcommand("issue", "Brings credits in, for one account");
+  CLI::App* command = app.add_subcommand("issue", "Brings credits in, to one account");
   AddHome(command, options->home);
   command->add_option("--to", options->to, "Account number, \"operator\", or a unique name")
       ->required();
@@ -169,13 +170,14 @@ void AddExport(CLI::App& app, cli::Action& action) {
   command->add_flag("--artifacts", options->artifacts, "Models, updates and gradients, too");
   cli::SetExamples(command,
                    "  crowdteachd export --home /var/lib/crowdteach -o evidence --artifacts\n"
-                   "  crowdteach-audit verify evidence/log.bundle --help\n");
+                   "  crowdteach-audit verify evidence --key log.vkey\n");
   command->callback([options, &action] { action = [options] { return Export(*options); }; });
 }
 
 void AddStatus(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<StatusOptions>();
-  CLI::App* command = app.add_subcommand("status", "Says how the running coordinator is");
+  CLI::App* command = app.add_subcommand(
+      "status", "Shows the size, checkpoint and addresses of a running coordinator");
   AddHome(command, options->home);
   command->add_option("--format", options->format, "text or json")
       ->capture_default_str()
