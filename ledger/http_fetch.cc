@@ -96,7 +96,7 @@ StatusOr<Address> ParseAddress(std::string_view text) {
     uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     const bool whole = error == std::errc() && end == digits.data() + digits.size();
-    const bool plain = bracketed || host.find(':') == std::string_view::npos;
+    const bool plain = bracketed || host.find_first_of(":[] /") == std::string_view::npos;
     if (whole && port != 0 && !host.empty() && plain) return Address{std::string(host), port};
   }
   return InvalidArgument(
