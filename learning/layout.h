@@ -12,10 +12,10 @@
 namespace crowdteach::learning {
 
 struct Tensor {
-  std::string name;            // the PyTorch state_dict name, e.g. "conv1.weight"
+  std::string name;  // the PyTorch state_dict name, e.g. "conv1.weight"
   std::vector<uint64_t> shape;
-  uint64_t offset = 0;         // in floats, in the flat vector
-  uint64_t count = 0;          // product of shape
+  uint64_t offset = 0;  // in floats, in the flat vector
+  uint64_t count = 0;   // product of shape
   bool trainable = true;
 };
 

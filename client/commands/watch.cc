@@ -8,7 +8,7 @@
 
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
-#include "client/view_text.h"
+#include "client/commands/view_text.h"
 #include "proto/cli/signals.h"
 
 namespace crowdteach::client {

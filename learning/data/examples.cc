@@ -199,8 +199,8 @@ StatusOr<ExamplesFile> ExamplesWriter::Finish() && {
   if (count_ == 0) return InvalidArgument("{}: no example in it", name_);
   CT_RETURN_IF_ERROR(Flush());
   if (path_.empty()) {
-    // Not F_SEAL_WRITE: it is refused (EBUSY) while the kernel happens to hold a page. Nobody has it
-    // mapped for writing, so forbidding writes from now on is as good.
+    // Not F_SEAL_WRITE: it is refused (EBUSY) while the kernel happens to hold a page. Nobody has
+    // it mapped for writing, so forbidding writes from now on is as good.
     constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     if (fcntl(fd_, F_ADD_SEALS, kSeals) != 0) {
       return ErrnoStatus(errno, name_);

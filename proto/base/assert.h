@@ -8,6 +8,6 @@ namespace crowdteach::base {
 
 }  // namespace crowdteach::base
 
-#define CT_ASSERT(condition)                                                \
-  ((condition) ? static_cast<void>(0)                                       \
+#define CT_ASSERT(condition)          \
+  ((condition) ? static_cast<void>(0) \
                : ::crowdteach::base::AssertFailed(#condition, __FILE__, __LINE__))

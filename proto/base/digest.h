@@ -46,8 +46,8 @@ class Sha256 {
 };
 
 Hash Sha256Of(std::string_view bytes);
-Hash LeafHash(std::string_view leaf);                      // SHA-256(0x00 ‖ leaf), RFC 6962 §2.1
-Hash NodeHash(const Hash& left, const Hash& right);        // SHA-256(0x01 ‖ left ‖ right)
+Hash LeafHash(std::string_view leaf);                // SHA-256(0x00 ‖ leaf), RFC 6962 §2.1
+Hash NodeHash(const Hash& left, const Hash& right);  // SHA-256(0x01 ‖ left ‖ right)
 
 // The RFC 6962 root of leaves appended one by one, in O(log n) memory. Root of nothing = H("").
 class RootBuilder {

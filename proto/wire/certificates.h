@@ -27,9 +27,9 @@ struct ServerIdentity {
 
 // Makes or loads ‹directory›/ca.pem (key and certificate, mode 0600, 20 years) and issues
 // ‹directory›/server.pem (398 days); the directory itself is made with mode 0700. Both certificates
-// begin a day before `now_ms`, for clients whose clock is slow. kInvalidArgument: ca.pem is not what
-// this function writes, or its key and certificate do not belong together; kPermissionDenied: others
-// may read it; file errors.
+// begin a day before `now_ms`, for clients whose clock is slow. kInvalidArgument: ca.pem is not
+// what this function writes, or its key and certificate do not belong together; kPermissionDenied:
+// others may read it; file errors.
 StatusOr<ServerIdentity> LoadOrCreateIdentity(const std::string& directory, uint64_t now_ms);
 
 // SHA-256 of the certificate's DER: what a session claim is bound to. kInvalidArgument: not exactly

@@ -1,4 +1,4 @@
-#include "client/terms_text.h"
+#include "client/commands/terms_text.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "client/view_text.h"
+#include "client/commands/view_text.h"
 
 #include <fmt/format.h>
 
