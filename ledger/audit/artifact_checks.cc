@@ -124,6 +124,11 @@ class Checker {
         if (Faulty()) return OkStatus();
       }
     }
+    const std::string missing =
+        Missing(BlobKind::kWeights, campaign.state.model_digest, "the model");
+    if (!missing.empty() && campaign.state.settled_rounds > 0) {
+      Leave(fmt::format("the file of the last model of campaign {}", id), missing, true);
+    }
     if (Faulty()) return OkStatus();
     return CheckValidation(campaign);
   }

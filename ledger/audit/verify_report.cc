@@ -46,8 +46,11 @@ std::string ReportText(const Report& report) {
   const ledger::Checkpoint& checkpoint = report.replay.verdict.checkpoint;
   const bool verified = !report.replay.verdict.fault;
   if (verified) {
-    text += fmt::format("log         {}\ncheckpoint  {} entries, root {}\n\n", checkpoint.origin,
+    text += fmt::format("log         {}\ncheckpoint  {} entries, root {}\n", checkpoint.origin,
                         checkpoint.size, base::Hex(checkpoint.root));
+    const uint32_t rules = report.replay.state.genesis().rules_version();
+    text += fmt::format("rules       version {}{}\n\n", rules,
+                        rules == 0 ? " (not final: a later auditor may refuse this log)" : "");
   }
   text += fmt::format("{:<56} {:>9}  {}\n", report.fault() ? "checked before the fault" : "checked",
                       "how many", "result");
@@ -78,6 +81,7 @@ std::string ReportJson(const Report& report) {
     json["checkpoint"] = {{"origin", checkpoint.origin},
                           {"size", checkpoint.size},
                           {"root", base::Hex(checkpoint.root)}};
+    json["rules_version"] = report.replay.state.genesis().rules_version();
   }
   for (const CheckedLine& line : CheckedLines(report)) {
     json["checked"][std::string(line.key)] = line.count;

@@ -68,8 +68,9 @@ TEST_CASE("missing artifacts leave the audit incomplete and are named") {
   RealCampaign world;
   world.RunRound();
   world.log.CloseAndRefund(world.campaign);
+  const base::Hash last = world.log.Campaign(world.campaign).model_digest;
   for (const base::Hash& digest :
-       {world.updates.begin()->second, world.gradient, world.validation}) {
+       {world.updates.begin()->second, world.gradient, world.validation, last}) {
     std::filesystem::rename(world.Path(digest), world.folder.File("away"));
     const Report report = Verified(&world);
     CHECK(report.exit_code() == kExitIncomplete);
@@ -163,6 +164,7 @@ TEST_CASE("a bundle alone is ok, and says what it leaves open") {
   CHECK(json["entries"] == world.log.entries.size());
   CHECK(json["checkpoint"]["size"] == world.log.entries.size());
   CHECK(json["checkpoint"]["root"].get<std::string>().size() == 64);
+  CHECK(json["rules_version"] == 0);
   CHECK(json["checked"]["scores"] == 3);
   CHECK(json["unchecked"].size() == 4);
   CHECK_FALSE(json.contains("fault"));
