@@ -1,5 +1,7 @@
 #include "client/launching.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -83,8 +85,9 @@ Status CheckFit(const learning::ModelSpec& spec, const v1::DataTerms& data) {
     return OkStatus();
   }
   return InvalidArgument(
-      "the model's input and the input-shape of [data] differ; they must be the "
-      "same list");
+      "the model's input is [{}] but [data] has input-shape = [{}]; they must be "
+      "the same list",
+      fmt::join(spec.input, ", "), fmt::join(data.input_shape(), ", "));
 }
 
 }  // namespace
