@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "learning/fixed_point.h"
+#include "ledger/reward.h"
 
 namespace crowdteach::client {
 namespace {
@@ -78,9 +79,10 @@ void TeachingLines::Settled(uint32_t round, const v1::Score& score, const v1::Sc
   if (ours == nullptr)
     return Line(fmt::format("round {:>3}  settled without us; {}", round, model));
   const double phi = learning::FromQ32(ours->phi_q32());
-  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+.0f} credits; {}", round, phi,
+  const ledger::Int128 reward = ledger::Reward(terms_.credits_per_nat(), ours->phi_q32());
+  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+} credits; {}", round, phi,
                    learning::FromQ32(static_cast<int64_t>(ours->stderr_q32())),
-                   phi * static_cast<double>(terms_.credits_per_nat()), model));
+                   static_cast<int64_t>(reward), model));
 }
 
 void TeachingLines::Aborted(uint32_t round, v1::AbortReason reason) {
