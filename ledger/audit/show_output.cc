@@ -127,7 +127,7 @@ Json CampaignJson(const CampaignSummary& campaign) {
                {"name", campaign.name},
                {"owner", campaign.owner},
                {"phase", campaign.phase},
-               {"rounds_settled", campaign.rounds_settled},
+               {"settled_rounds", campaign.settled_rounds},
                {"accuracy", campaign.accuracy},
                {"loss", campaign.loss},
                {"value_nats", campaign.value_nats},
@@ -168,7 +168,7 @@ std::string SummaryTable(const Summary& summary) {
         "campaign {}  \"{}\" of {}: {}, {} rounds settled\n"
         "model {}\nloss {:.4f} -> {:.4f}, accuracy {:.4f} -> {:.4f}; budget {}, left in escrow {} "
         "{}\n",
-        campaign.campaign, campaign.name, campaign.owner, campaign.phase, campaign.rounds_settled,
+        campaign.campaign, campaign.name, campaign.owner, campaign.phase, campaign.settled_rounds,
         campaign.model_digest, campaign.loss.front(), campaign.loss.back(),
         campaign.accuracy.front(), campaign.accuracy.back(), campaign.budget_credits,
         campaign.escrow_credits, summary.asset);

@@ -120,7 +120,7 @@ CampaignSummary SummariseCampaign(uint64_t id, const CampaignHistory& history,
   summary.name = now.open.terms().name();
   summary.owner = NameOf(state, now.owner);
   summary.phase = PhaseName(now.phase);
-  summary.rounds_settled = now.settled_rounds;
+  summary.settled_rounds = now.settled_rounds;
   summary.loss.push_back(Nats(static_cast<double>(now.open.loss_q32())));
   summary.accuracy.push_back(static_cast<double>(now.open.correct()) /
                              static_cast<double>(now.open.validation_count()));

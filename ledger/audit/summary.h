@@ -56,7 +56,7 @@ struct CampaignSummary {
   std::string name;
   std::string owner;
   std::string phase;
-  uint32_t rounds_settled = 0;
+  uint32_t settled_rounds = 0;
   std::vector<double> loss;      // before round 1, then after each settled round
   std::vector<double> accuracy;  // likewise
   double value_nats = 0;         // fall of the loss over all settled rounds
