@@ -1,9 +1,12 @@
 // crowdteach: the program of data owners and model owners.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 #include "client/commands/commands.h"
 
 int main(int argc, char** argv) {
+  // gRPC's own log repeats on standard error what our messages say; whoever sets it sees it.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   CLI::App app{"Teach a model with data that stays with you, or launch a campaign that is taught",
                "crowdteach"};
   crowdteach::cli::Action action;

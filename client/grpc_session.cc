@@ -44,6 +44,13 @@ Status GrpcSession::NoteHead(const std::string& note, const ledger::Checkpoint& 
   return OkStatus();
 }
 
+StatusOr<ledger::VerifiedReceipt> GrpcSession::OpenReceipt(const std::string& receipt) const {
+  StatusOr<ledger::VerifiedReceipt> opened = ledger::VerifyReceipt(receipt, log_key_);
+  if (opened.ok()) return opened;
+  return DataLoss("the coordinator shows what is not of the log {} that the invite names: {}",
+                  log_key_.name, Message(opened.status()));
+}
+
 Status GrpcSession::Hello() {
   CT_ASSIGN_OR_RETURN(const std::string known, home_->LoadHead());
   if (!known.empty()) {
@@ -58,8 +65,7 @@ Status GrpcSession::Hello() {
   grpc::ClientContext context;
   SetTimeout(&context, kCallTimeoutS);
   CT_RETURN_IF_ERROR(FromGrpc(stub_->Hello(&context, request, &reply)));
-  CT_ASSIGN_OR_RETURN(const ledger::VerifiedReceipt genesis,
-                      ledger::VerifyReceipt(reply.genesis_receipt(), log_key_));
+  CT_ASSIGN_OR_RETURN(const ledger::VerifiedReceipt genesis, OpenReceipt(reply.genesis_receipt()));
   if (!genesis.entry.intent.has_genesis_body()) {
     return DataLoss("the coordinator's entry 0 is not a GENESIS");
   }
@@ -144,7 +150,7 @@ Status GrpcSession::CheckOperator(const ledger::LoggedEntry& logged) const {
 }
 
 StatusOr<VerifiedEntry> GrpcSession::Verify(const std::string& receipt) {
-  CT_ASSIGN_OR_RETURN(ledger::VerifiedReceipt verified, ledger::VerifyReceipt(receipt, log_key_));
+  CT_ASSIGN_OR_RETURN(ledger::VerifiedReceipt verified, OpenReceipt(receipt));
   CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts, ledger::ParseReceipt(receipt));
   CT_RETURN_IF_ERROR(NoteHead(parts.checkpoint, verified.checkpoint));
   CT_RETURN_IF_ERROR(CheckOperator(verified.entry));
@@ -286,15 +292,32 @@ void GrpcSession::Cancel() {
   for (grpc::ClientContext* context : streams_) context->TryCancel();
 }
 
+namespace {
+
+// gRPC reports a server with another certificate as unavailable; trying again would not help.
+Status ExplainCertificate(const Status& status) {
+  const std::string text = Message(status);
+  for (const char* sign : {"certificate verify failed", "CERTIFICATE_VERIFY_FAILED"}) {
+    if (text.find(sign) == std::string::npos) continue;
+    return FromPeer(PermissionDenied(
+        "this is not the coordinator of the invite: its certificate is not signed by the "
+        "invite's; ask the operator for a new invite"));
+  }
+  return status;
+}
+
+}  // namespace
+
 StatusOr<std::unique_ptr<Session>> Session::Connect(Home* home, const SessionOptions& options) {
   CT_ASSIGN_OR_RETURN(const ledger::VerifierKey log_key, ledger::ParseVkey(options.log_vkey));
   Status last = InvalidArgument("the invite names no address");
   for (const std::string& address : options.addresses) {
     auto session = std::make_unique<GrpcSession>(home, log_key, options.ca_pem);
-    last = session->Open(address);
+    last = ExplainCertificate(session->Open(address));
     if (last.ok()) return StatusOr<std::unique_ptr<Session>>(std::move(session));
     last = Annotate(last, address);
-    if (!wire::IsTransient(last)) break;
+    // Behind one of the addresses may be somebody else by now.
+    if (!wire::IsTransient(last) && !absl::IsPermissionDenied(last)) break;
   }
   return last;
 }

@@ -13,6 +13,7 @@
 #include "crowdteach/v1/coordinator.grpc.pb.h"
 #include "ledger/checkpoint.h"
 #include "ledger/note.h"
+#include "ledger/receipt.h"
 
 namespace crowdteach::client {
 
@@ -52,6 +53,7 @@ class GrpcSession : public Session {
   Status Hello();
   Status OpenSession();
   Status SettlePending();
+  StatusOr<ledger::VerifiedReceipt> OpenReceipt(const std::string& receipt) const;
   Status NoteHead(const std::string& note, const ledger::Checkpoint& head);
   Status CheckOperator(const ledger::LoggedEntry& logged) const;
   StatusOr<VerifiedEntry> Send(const v1::SignedIntent& sealed);

@@ -28,7 +28,7 @@ Status MakeWeights(const CampaignFile& file, const learning::ModelSpec& spec, ui
   }
   {
     CT_ASSIGN_OR_RETURN(const auto weights, learning::WeightsFile::Open(path, layout));
-    CT_RETURN_IF_ERROR(learning::CheckFinite(weights, layout));
+    CT_RETURN_IF_ERROR(Annotate(learning::CheckFinite(weights, layout), file.weights_path));
   }
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kWeights, path));
   prepared->model = blob.digest;

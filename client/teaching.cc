@@ -73,6 +73,8 @@ class Teaching {
 
   // One connection: until the stream ends. OK means the campaign is over for us.
   Status Attend();
+  // Whether to come back after `ended`, what Attend returned.
+  bool MayComeBack(const Status& ended) const;
 
  private:
   Status Take(const v1::Notice& notice);
@@ -92,6 +94,7 @@ class Teaching {
   const std::stop_token stop_;
   std::unique_ptr<Session> session_;
   bool over_ = false;
+  bool connected_ = false;  // the last Attend opened a session
 
   // The stop token of the training under way; the stream thread ends it when its round ends.
   std::mutex training_mutex_;
@@ -284,8 +287,16 @@ Status Teaching::Take(const v1::Notice& notice) {
   }
 }
 
+bool Teaching::MayComeBack(const Status& ended) const {
+  if (!IsFromPeer(ended)) return false;
+  // A session ends with the coordinator's process, and by time.
+  return wire::IsTransient(ended) || (connected_ && absl::IsUnauthenticated(ended));
+}
+
 Status Teaching::Attend() {
+  connected_ = false;
   CT_ASSIGN_OR_RETURN(session_, Session::Connect(home_, options_.session));
+  connected_ = true;
   Inbox inbox;
   std::thread stream([&] {
     inbox.End(session_->Attend(options_.campaign, [&](const v1::Notice& notice) {
@@ -322,7 +333,7 @@ Status Teach(Home* home, const TeachingOptions& options, const v1::CampaignOpen&
     if (ended.ok() || stop.stop_requested()) {
       return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
     }
-    if (!(IsFromPeer(ended) && wire::IsTransient(ended))) return ended;
+    if (!teaching.MayComeBack(ended)) return ended;
     if (std::chrono::steady_clock::now() - begun > std::chrono::minutes(1)) backoff.Reset();
     const uint64_t wait_ms = backoff.NextMs();
     observer->Trouble(ended, wait_ms);
