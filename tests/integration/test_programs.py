@@ -1,0 +1,37 @@
+"""What the programs are linked to, and how soon they answer."""
+
+import subprocess
+import time
+import unittest
+
+from support import BIN
+
+
+def libraries_of(program):
+    done = subprocess.run(["ldd", BIN / program], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+class Programs(unittest.TestCase):
+    def test_torch_only_in_the_worker(self):
+        self.assertIn("libtorch", libraries_of("crowdteach-worker"))
+        for program in ("crowdteach", "crowdteachd", "crowdteach-audit"):
+            for word in ("torch", "libc10", "openblas", "caffe2"):
+                self.assertNotIn(word, libraries_of(program).lower(), program)
+
+    def test_no_grpc_in_the_audit(self):
+        self.assertIn("libgrpc", libraries_of("crowdteachd"))
+        self.assertNotIn("libgrpc", libraries_of("crowdteach-audit"))
+
+    def test_help_comes_at_once(self):
+        best = 1e9
+        for _ in range(10):
+            begun = time.monotonic()
+            subprocess.run([BIN / "crowdteach", "--help"], check=True, stdout=subprocess.DEVNULL)
+            best = min(best, time.monotonic() - begun)
+        print(f"crowdteach --help: {best * 1000:.1f} ms")
+        self.assertLess(best, 0.05)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,145 @@
+"""What must be refused is refused, with its exit code and a message that says why."""
+
+import json
+import re
+import shutil
+import signal
+import struct
+import time
+import unittest
+
+from support import (CAMPAIGN, DISPROVED, FASHION_MNIST, MLP, REFUSED, UNREACHABLE, USAGE,
+                     CrowdTest)
+
+
+class Invites(CrowdTest):
+    stake_grant = 0
+
+    def setUp(self):
+        super().setUp()
+        self.start_coordinator()
+
+    def altered(self, path, key, value):
+        """A copy of an invite with another value of `key`."""
+        text = path.read_text()
+        changed, count = re.subn(f'^{key} = .*$', lambda _: f"{key} = {value}", text, flags=re.M)
+        self.assertEqual(count, 1)
+        copy = self.dir / f"altered-{path.name}"
+        copy.write_text(changed)
+        return copy
+
+    def test_unknown_token(self):
+        invite = self.altered(self.invite("teacher"), "token", '"' + "5a" * 32 + '"')
+        self.assert_refused(self.join("eve", invite, expect=REFUSED), "token")
+
+    def test_invite_used_up(self):
+        invite = self.invite("teacher", uses=1)
+        self.join("ada", invite)
+        self.join("ada", invite)  # the same key again opens nothing new
+        self.assert_refused(self.join("eve", invite, expect=REFUSED), "invite", "consumed")
+
+    def test_invite_expired(self):
+        invite = self.invite("teacher", expires="1s")
+        time.sleep(1.1)
+        self.assert_refused(self.join("eve", invite, expect=REFUSED), "invite", "expired")
+
+    def test_another_coordinators_certificate(self):
+        ours = self.invite("teacher", name="ours")
+        home, self.ports = self.home, ("127.0.0.1:0", "127.0.0.1:0")
+        home.rename(self.dir / "first")  # still running there
+        self.start_coordinator()
+        theirs = self.invite("teacher", name="theirs")
+        addresses = re.search(r"^addresses = (.*)$", theirs.read_text(), re.M).group(1)
+        mixed = self.altered(ours, "addresses", addresses)
+        output = self.join("eve", mixed, expect=REFUSED)
+        self.assert_refused(output, addresses.strip('[]" '), "certificate")
+
+    def test_another_log(self):
+        ours = self.invite("teacher")
+        vkey = self.invite_field(ours, "log_vkey")
+        name, _, _ = vkey.split("+", 2)
+        other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+        output = self.join("eve", self.altered(ours, "log_vkey", f'"{other}"'), expect=DISPROVED)
+        self.assert_refused(output, "PeterNeumann", name)
+
+    def test_a_log_rolled_back(self):
+        invite = self.invite("teacher", uses=3)
+        self.coordinator.signal(signal.SIGTERM)
+        self.coordinator.wait()
+        shutil.copytree(self.home, self.dir / "backup")
+        self.start_coordinator()
+        self.join("ada", invite)
+        self.coordinator.kill9()
+        shutil.rmtree(self.home)
+        (self.dir / "backup").rename(self.home)
+        self.start_coordinator()
+        self.assert_refused(self.crowdteach("join", "ada", expect=DISPROVED), "rolled back")
+
+    def test_no_coordinator(self):
+        invite = self.invite("teacher")
+        self.coordinator.kill9()
+        self.assert_refused(self.join("ada", invite, expect=UNREACHABLE), self.ports[0])
+
+    def test_two_coordinators_of_one_home(self):
+        output = self.run_program("crowdteachd", "serve", "--home", self.home, "--listen",
+                                  "127.0.0.1:0", "--web-listen", "127.0.0.1:0", expect=REFUSED)
+        self.assert_refused(output, "another crowdteachd", str(self.home))
+
+
+class Campaigns(CrowdTest):
+    stake_grant = 0
+
+    def test_roles(self):
+        self.set_up_people()
+        self.assert_refused(
+            self.crowdteach("teach", "owner", "--data", FASHION_MNIST, "--yes", expect=REFUSED),
+            "role owner", "teacher")
+        self.join("ada", self.teacher_invite)
+        self.assert_refused(self.crowdteach("launch", "ada", CAMPAIGN, expect=REFUSED),
+                            "role teacher", "owner")
+
+    def test_budget(self):
+        self.set_up_people(budget=29999)
+        self.assert_refused(self.launch(rounds=1, teachers=1, quorum=1, expect=REFUSED), "29999",
+                            "30000")
+        self.assertEqual(self.credits_of("owner"), 29999)
+
+    def test_model_and_data_differ(self):
+        self.set_up_people()
+        self.assert_refused(self.launch(data__classes='["a", "b"]', expect=USAGE), "10 outputs",
+                            "2 classes")
+        self.assert_refused(self.launch(data__input_shape="[1, 28, 27]", expect=USAGE),
+                            "input-shape")
+
+    def test_weights_that_are_not_numbers(self):
+        self.set_up_people()
+        self.run_program("crowdteach", "model", "--model", MLP, "-o", self.dir / "nan")
+        path = self.dir / "nan/model.safetensors"
+        content = bytearray(path.read_bytes())
+        content[-4:] = struct.pack("<f", float("nan"))
+        path.write_bytes(content)
+        self.assert_refused(self.launch(weights=json.dumps(str(path)), expect=USAGE), str(path),
+                            "fc2.weight", "nan", "index 639")
+
+    def test_label_column_of_a_table(self):
+        self.stake_grant = 2000
+        self.set_up_people()
+        self.launch(data__csv_label_column='"kind"', data__feature_type='"float32"',
+                    validation__path=json.dumps(str(self.table("kind"))),
+                    validation__prefix='""', rounds=1, teachers=1, quorum=1)
+        wrong = self.table("sort")
+        ada = self.teach("ada", data=wrong, limit=None)
+        self.assertEqual(ada.wait(), USAGE)
+        self.assert_refused(ada.log(), str(wrong), "kind")
+
+    def table(self, label):
+        """Two rows of a table of images."""
+        path = self.dir / f"{label}.csv"
+        header = ",".join([f"pixel{i}" for i in range(784)] + [label])
+        rows = [",".join(["0.5"] * 784 + [name]) for name in ("Bag", "Coat")]
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+
+if __name__ == "__main__":
+    unittest.main()
