@@ -60,7 +60,8 @@ void ProposeRejects(const View& view, const std::vector<uint64_t>& accounts,
 // The deadline of the phase the round is in, set once when the phase is first seen.
 uint64_t Deadline(const View& view, uint64_t from_ms, EngineState* state) {
   const ledger::RoundState& round = view.round();
-  if (state->timed_round != round.number || state->timed_phase != round.phase) {
+  if (state->deadline_ms == 0 || state->timed_round != round.number ||
+      state->timed_phase != round.phase) {
     state->timed_round = round.number;
     state->timed_phase = round.phase;
     state->deadline_ms = from_ms;
@@ -81,7 +82,8 @@ size_t Wanted(const View& view) {
 void StepIdle(const View& view, StepResult* result) {
   EngineState& state = result->next;
   const uint64_t now = view.moment.now_ms;
-  const uint64_t overdue = view.campaign.last_round_ms + view.terms().close_ms();
+  const uint64_t overdue =
+      Deadline(view, view.campaign.last_round_ms + view.terms().close_ms(), &state);
   if (now >= overdue) {
     v1::Intent body;
     body.mutable_campaign_close()->set_campaign(view.id);
@@ -252,10 +254,38 @@ void JobEnded(StepResult* result) {
 
 void OnEvent(const View&, const Wake&, StepResult*) {}
 
-void OnEvent(const View&, const Resumed& event, StepResult* result) {
+// `deadline_ms` after downtime: later by it, yet no further off than the whole phase is long. The
+// downtime is reckoned from the last entry, so it may count time in which the coordinator ran.
+uint64_t Extended(uint64_t deadline_ms, uint64_t down_ms, uint64_t now_ms, uint64_t phase_ms) {
+  return std::max(deadline_ms, std::min(deadline_ms + down_ms, now_ms + phase_ms));
+}
+
+uint64_t PhaseMs(const v1::Terms& terms, Phase phase) {
+  switch (phase) {
+    case Phase::kIdle:
+      return terms.close_ms();
+    case Phase::kCommit:
+      return terms.commit_ms();
+    case Phase::kUpload:
+      return terms.upload_ms();
+    case Phase::kAggregated:
+    case Phase::kScored:
+      break;
+  }
+  return 0;  // these have no deadline
+}
+
+void OnEvent(const View& view, const Resumed& event, StepResult* result) {
   EngineState& state = result->next;
-  state.deadline_ms += event.down_ms;
-  if (state.gather_until_ms != 0) state.gather_until_ms += event.down_ms;
+  const uint64_t now = view.moment.now_ms;
+  if (state.deadline_ms != 0) {
+    const uint64_t phase_ms = PhaseMs(view.terms(), state.timed_phase);
+    state.deadline_ms = Extended(state.deadline_ms, event.down_ms, now, phase_ms);
+  }
+  if (state.gather_until_ms != 0) {
+    state.gather_until_ms =
+        Extended(state.gather_until_ms, event.down_ms, now, view.terms().commit_ms());
+  }
 }
 
 void OnEvent(const View& view, const AggregateDone& event, StepResult* result) {

@@ -29,7 +29,8 @@ namespace crowdteach::server {
 
 // What the ledger does not hold. Plain data; kept as one row a campaign (EncodeEngine).
 struct EngineState {
-  // The deadline of `timed_phase` in `timed_round`, and how long to gather candidates.
+  // The deadline of `timed_phase` in `timed_round` (kIdle: to open a round or close), and how long
+  // to gather candidates. Downtime moves them.
   uint64_t deadline_ms = 0;
   uint32_t timed_round = 0;
   ledger::Phase timed_phase = ledger::Phase::kIdle;
