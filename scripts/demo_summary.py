@@ -70,7 +70,7 @@ def main():
         for teacher in campaign["teachers"]
     ]
     summary = {
-        "rounds": campaign["rounds_settled"],
+        "rounds": campaign["settled_rounds"],
         "accuracy": campaign["accuracy"],
         "loss": campaign["loss"],
         "teachers": teachers,
