@@ -37,7 +37,7 @@ TEST_CASE("scores, rewards and stakes of a campaign with an uncovered teacher") 
   const auto& campaign = json["campaigns"][0];
   CHECK(campaign["name"] == "small");
   CHECK(campaign["phase"] == "running");
-  CHECK(campaign["rounds_settled"] == 2);
+  CHECK(campaign["settled_rounds"] == 2);
   CHECK(campaign["loss"] == std::vector<double>{2.0, 1.625, 1.125});
   CHECK(campaign["accuracy"] == std::vector<double>{0.1, 0.1, 0.1});
   CHECK(campaign["value_nats"] == 0.875);
