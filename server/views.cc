@@ -189,6 +189,7 @@ std::vector<AddressedNotice> NoticesOf(const ledger::LoggedEntry& logged,
                                        const MakeReceipt& receipt) {
   const uint64_t index = logged.entry.index();
   const uint64_t now_ms = logged.entry.time_ms();
+  // The same batch may have opened the next round: not what an entry that ends a round speaks of.
   const uint32_t round = campaign.round.number;
   std::vector<AddressedNotice> notices;
   switch (logged.intent.body_case()) {
@@ -204,17 +205,20 @@ std::vector<AddressedNotice> NoticesOf(const ledger::LoggedEntry& logged,
       }
       break;
     case v1::Intent::kUpdateReject:
-      notices.push_back({logged.intent.update_reject().account(),
-                         One(v1::Notice::REJECTED, round, index, receipt)});
+      notices.push_back(
+          {logged.intent.update_reject().account(),
+           One(v1::Notice::REJECTED, logged.intent.update_reject().round(), index, receipt)});
       break;
     case v1::Intent::kSettle: {
-      v1::Notice notice = One(v1::Notice::ROUND_SETTLED, round, marks.score, receipt);
+      v1::Notice notice =
+          One(v1::Notice::ROUND_SETTLED, logged.intent.settle().round(), marks.score, receipt);
       notice.add_receipts(receipt(index));
       notices.push_back({0, std::move(notice)});
       break;
     }
     case v1::Intent::kRoundAbort:
-      notices.push_back({0, One(v1::Notice::ROUND_ABORTED, round, index, receipt)});
+      notices.push_back(
+          {0, One(v1::Notice::ROUND_ABORTED, logged.intent.round_abort().round(), index, receipt)});
       break;
     case v1::Intent::kCampaignClose:
       notices.push_back({0, One(v1::Notice::CAMPAIGN_CLOSED, round, index, receipt)});
