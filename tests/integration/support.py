@@ -4,7 +4,6 @@ on 127.0.0.1 over TLS, in a temporary directory that goes away with the test.
 CROWDTEACH_BIN names the folder of the programs (default: build/release/bin).
 """
 
-import functools
 import json
 import os
 import pathlib
@@ -178,6 +177,7 @@ class CrowdTest(unittest.TestCase):
             self.fail(f"{FASHION_MNIST} lacks the data set; run: scripts/setup --test")
         folder = tempfile.TemporaryDirectory(prefix="crowdteach-it-")
         self.addCleanup(folder.cleanup)
+        self._folder = folder.name
         self.dir = pathlib.Path(folder.name)
         self.coordinator = None
         self.views = None
@@ -191,7 +191,7 @@ class CrowdTest(unittest.TestCase):
         for process in self._processes:
             process.end()
         if self._failed():
-            for log in sorted(self.dir.glob("*.log")):
+            for log in sorted(pathlib.Path(self._folder).rglob("*.log")):
                 print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}", file=sys.stderr)
 
     def _failed(self):
@@ -336,7 +336,7 @@ class CrowdTest(unittest.TestCase):
         self.operator("export", "-o", folder, "--artifacts")
         return folder
 
-    @functools.cached_property
+    @property
     def vkey(self):
         """From the invite, as an auditor gets it."""
         return self.invite_field(self.teacher_invite, "log_vkey")
