@@ -17,11 +17,9 @@
 
 namespace crowdteach::server {
 
-const base::Hash& Coordinator::genesis_hash() const {
-  return impl_->log->state().genesis_hash();  // never changes after the start
-}
+const base::Hash& Coordinator::genesis_hash() const { return impl_->genesis_hash; }
 
-std::string Coordinator::log_vkey() const { return impl_->log->state().genesis().log_vkey(); }
+std::string Coordinator::log_vkey() const { return impl_->log_vkey; }
 
 std::string Coordinator::checkpoint() const {
   const std::shared_lock lock(impl_->mutex);
@@ -192,11 +190,16 @@ Status Coordinator::CheckUpload(uint64_t account, const v1::UploadHead& head) co
 void Coordinator::Uploaded(const v1::UploadHead& head) {
   const StatusOr<base::Hash> digest = base::HashFromBytes(head.digest());
   if (head.kind() != v1::UPDATE || !digest.ok()) return;
+  {
+    const std::shared_lock lock(impl_->mutex);
+    const ledger::CampaignState* campaign = impl_->log->state().FindCampaign(head.campaign());
+    if (campaign == nullptr || campaign->open.terms().norm_rule() != v1::REJECT) return;
+  }
   const StatusOr<unsigned __int128> norm_squared =
       NormSquaredOf(impl_->artifacts->Path(*digest), head.size_bytes() / sizeof(int32_t));
   if (!norm_squared.ok()) return;  // judged again, with its reason, when it is revealed
   const std::lock_guard lock(impl_->norms_mutex);
-  impl_->norms[*digest] = *norm_squared;
+  impl_->norms[{head.campaign(), *digest}] = *norm_squared;
 }
 
 ledger::ArtifactStore& Coordinator::artifacts() { return *impl_->artifacts; }

@@ -1,11 +1,13 @@
 // Batches: from posted commands to a durable transaction, its pushes and its jobs.
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <set>
 #include <utility>
 
 #include "ledger/round.h"
 #include "proto/base/assert.h"
+#include "proto/base/exit_codes.h"
 #include "server/coordinator_impl.h"
 #include "server/views.h"
 
@@ -34,6 +36,12 @@ Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
     engine->Committed();
     for (const ledger::LoggedEntry& logged : batch->logged) marks.Take(logged);
     return OkStatus();
+  }
+  if (const Status health = log->health(); !health.ok()) {
+    // What is durable and what was answered may differ now; only a replay puts that right.
+    spdlog::critical("the log cannot go on, start again when the cause is gone: {}",
+                     Message(health));
+    std::_Exit(kExitIo);
   }
   spdlog::error("nothing of this batch was logged: {}", Message(committed));
   engine->RolledBack();
@@ -71,6 +79,8 @@ void Coordinator::Impl::Publish(const Batch& batch) {
     const uint64_t campaign = CampaignOf(logged);
     if (campaign == 0) continue;
     touched.insert(campaign);
+    // What was uploaded and never revealed.
+    if (logged.intent.has_settle() || logged.intent.has_round_abort()) ForgetNorms(campaign);
     std::vector<AddressedNotice> notices;
     {
       const std::shared_lock lock(mutex);

@@ -30,6 +30,9 @@ struct Coordinator::Impl {
   std::unique_ptr<Engine> engine;
   Marks marks;
   Streams streams;
+  // Of the log, for readers without the lock: a batch that is dropped replays the log's state.
+  base::Hash genesis_hash{};
+  std::string log_vkey;
 
   // Guards log, engine and marks. The writer holds it alone for a whole batch, commit included, so
   // that nobody sees what is not durable.
@@ -43,9 +46,9 @@ struct Coordinator::Impl {
   mutable std::mutex claims_mutex;
   mutable std::map<std::pair<uint64_t, uint64_t>, Claim> claims;
 
-  // Norms of updates uploaded since the start, so that the writer need not read them.
+  // Norms of updates uploaded for open rounds, by campaign, so that the writer need not read them.
   mutable std::mutex norms_mutex;
-  std::map<base::Hash, unsigned __int128> norms;
+  std::map<std::pair<uint64_t, base::Hash>, unsigned __int128> norms;
 
   std::unique_ptr<RoundJobs> jobs;
   std::unique_ptr<Writer> writer;
@@ -72,7 +75,8 @@ struct Coordinator::Impl {
                                      const Batch& batch) const;
   Status CheckRevealArtifact(const v1::UpdateReveal& reveal) const;
   Status RejectIfUnfit(const v1::Intent& intent, Batch* batch);
-  StatusOr<v1::RejectReason> Judge(const base::Hash& update, const v1::CampaignOpen& open);
+  StatusOr<v1::RejectReason> Judge(uint64_t campaign, const base::Hash& update);
+  void ForgetNorms(uint64_t campaign);
   // Reports the fate of what `draft` put into the batch.
   void Answer(StatusOr<uint64_t> drafted, uint64_t account,
               const std::function<void(SubmitOutcome)>& done, Batch* batch);

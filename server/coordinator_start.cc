@@ -78,6 +78,8 @@ Status Coordinator::Impl::Open() {
     marks.Take(logged);
     return OkStatus();
   }));
+  genesis_hash = log->state().genesis_hash();
+  log_vkey = log->state().genesis().log_vkey();
   const uint64_t now = options.now_ms();
   const uint64_t last = log->state().last_time_ms();
   CT_ASSIGN_OR_RETURN(const std::vector<ledger::RowWrite> rows, store->ReadRows("engine/"));
@@ -95,13 +97,13 @@ StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(CoordinatorOptions opt
   jobs.sandbox = impl->options.sandbox;
   jobs.scratch = impl->options.home + "/scratch";
   impl->jobs = std::make_unique<RoundJobs>(std::move(jobs), impl->artifacts.get());
+  spdlog::info("log {} of {} entries in {}", impl->log->state().genesis().origin(),
+               impl->log->size(), impl->options.home);
   Impl* const raw = impl.get();
-  // Constructed last: its thread calls into all of the above.
   impl->writer = std::make_unique<Writer>(
       [raw](std::vector<Command> commands) { return raw->Process(std::move(commands)); },
       raw->options.now_ms);
-  spdlog::info("log {} of {} entries in {}", impl->log->state().genesis().origin(),
-               impl->log->size(), impl->options.home);
+  impl->writer->Start();  // last: its thread calls into all of the above
   return std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
 }
 

@@ -40,8 +40,8 @@ Status Coordinator::Impl::CheckRevealArtifact(const v1::UpdateReveal& reveal) co
                             base::Hex(digest));
 }
 
-StatusOr<v1::RejectReason> Coordinator::Impl::Judge(const base::Hash& update,
-                                                    const v1::CampaignOpen& open) {
+StatusOr<v1::RejectReason> Coordinator::Impl::Judge(uint64_t campaign, const base::Hash& update) {
+  const v1::CampaignOpen& open = log->state().FindCampaign(campaign)->open;
   std::error_code error;
   const std::string path = artifacts->Path(update);
   const uintmax_t size_bytes = std::filesystem::file_size(path, error);
@@ -50,11 +50,11 @@ StatusOr<v1::RejectReason> Coordinator::Impl::Judge(const base::Hash& update,
   const v1::Terms& terms = open.terms();
   if (terms.norm_rule() != v1::REJECT) return v1::REJECT_REASON_UNSPECIFIED;
   const std::lock_guard lock(norms_mutex);
-  auto known = norms.find(update);
+  auto known = norms.find({campaign, update});
   if (known == norms.end()) {
     CT_ASSIGN_OR_RETURN(const unsigned __int128 norm_squared,
                         NormSquaredOf(path, open.parameters()));
-    known = norms.emplace(update, norm_squared).first;
+    known = norms.emplace(std::pair(campaign, update), norm_squared).first;
   }
   const unsigned __int128 cap = terms.norm_cap();
   const bool over = known->second > cap * cap;
@@ -62,11 +62,15 @@ StatusOr<v1::RejectReason> Coordinator::Impl::Judge(const base::Hash& update,
   return over ? v1::NORM : v1::REJECT_REASON_UNSPECIFIED;
 }
 
+void Coordinator::Impl::ForgetNorms(uint64_t campaign) {
+  const std::lock_guard lock(norms_mutex);
+  std::erase_if(norms, [&](const auto& norm) { return norm.first.first == campaign; });
+}
+
 Status Coordinator::Impl::RejectIfUnfit(const v1::Intent& intent, Batch* batch) {
   const v1::UpdateReveal& reveal = intent.update_reveal();
   CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(reveal.update_digest()));
-  CT_ASSIGN_OR_RETURN(const v1::RejectReason reason,
-                      Judge(digest, log->state().FindCampaign(reveal.campaign())->open));
+  CT_ASSIGN_OR_RETURN(const v1::RejectReason reason, Judge(reveal.campaign(), digest));
   if (reason == v1::REJECT_REASON_UNSPECIFIED) return OkStatus();
   v1::Intent body;
   v1::UpdateReject* reject = body.mutable_update_reject();

@@ -40,9 +40,12 @@ StatusOr<Keys> LoadOrMakeKeys(const std::string& home) {
       missing += missing.empty() ? name : std::string(", ") + name;
     }
   }
-  if (present == 0 && !std::filesystem::exists(home + "/coordinator.db")) {
-    for (const std::string& path : paths)
+  // Also when a first start was broken off between two of them: nothing is signed yet.
+  if (!std::filesystem::exists(home + "/coordinator.db")) {
+    for (const std::string& path : paths) {
+      if (std::filesystem::exists(path)) continue;
       CT_RETURN_IF_ERROR(ledger::SigningKey::Generate().Save(path));
+    }
     present = paths.size();
   }
   if (present != paths.size()) {

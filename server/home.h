@@ -23,8 +23,8 @@ struct Keys {
 // Creates `home` (mode 0700) if need be. kPermissionDenied: it is there and others may read it.
 Status MakeHome(const std::string& home);
 
-// Loads the three keys, or makes them if none is there yet. kDataLoss: some are missing: the
-// message says which, and that a backup is the only mend.
+// Loads the three keys; makes those that are missing while there is no database yet. kDataLoss:
+// some are missing: the message says which, and that a backup is the only mend.
 StatusOr<Keys> LoadOrMakeKeys(const std::string& home);
 
 }  // namespace crowdteach::server

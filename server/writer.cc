@@ -15,7 +15,11 @@ constexpr uint64_t kMaxSleepMs = 1000;
 
 Writer::Writer(std::function<uint64_t(std::vector<Command>)> process,
                std::function<uint64_t()> now_ms)
-    : process_(std::move(process)), now_ms_(std::move(now_ms)), thread_([this] { Run(); }) {}
+    : process_(std::move(process)), now_ms_(std::move(now_ms)) {}
+
+void Writer::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
 
 Writer::~Writer() { Stop(); }
 

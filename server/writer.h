@@ -23,11 +23,15 @@ class Writer {
  public:
   static constexpr size_t kMaxCommands = 256;
 
-  // `process` handles one batch (possibly empty: time has passed) and returns the wall-clock time
-  // at which it wants to be called again, 0 for only when something is posted.
+  // Call order: Start once, then Post. `process` handles one batch (possibly empty: time has
+  // passed) and returns the wall-clock time at which it wants to be called again, 0 for only when
+  // something is posted.
   Writer(std::function<uint64_t(std::vector<Command>)> process, std::function<uint64_t()> now_ms);
   ~Writer();
 
+  // Begins with an empty batch. Apart from the constructor, so that the first batch already finds
+  // this object where its owner keeps it.
+  void Start();
   void Post(Command command);
   // Runs what was posted before, then stops the thread; what is posted later is never run.
   void Stop();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -69,6 +70,20 @@ Status CheckLoss(const v1::CampaignOpen& open, const learning::Evaluation& evalu
                            evaluation.correct, open.validation_count(), open.correct());
   }
   return OkStatus();
+}
+
+}  // namespace
+
+namespace {
+
+// What a job throws (mostly for want of memory) is that job's failure.
+template <typename Job>
+auto Guarded(const Job& job) -> decltype(job()) {
+  try {
+    return job();
+  } catch (const std::exception& error) {
+    return Internal("{}", error.what());
+  }
 }
 
 }  // namespace
@@ -178,7 +193,7 @@ RoundJobs::~RoundJobs() = default;
 
 void RoundJobs::Aggregate(PassSpec spec, std::function<void(Event)> done) {
   impl_->Post([impl = impl_.get(), spec = std::move(spec), done = std::move(done)] {
-    const StatusOr<v1::Aggregate> aggregate = impl->Aggregate(spec);
+    const StatusOr<v1::Aggregate> aggregate = Guarded([&] { return impl->Aggregate(spec); });
     if (aggregate.ok()) return done(AggregateDone{*aggregate});
     spdlog::error("campaign {}: aggregation failed: {}", spec.campaign,
                   Message(aggregate.status()));
@@ -188,7 +203,7 @@ void RoundJobs::Aggregate(PassSpec spec, std::function<void(Event)> done) {
 
 void RoundJobs::Score(PassSpec spec, std::function<void(Event)> done) {
   impl_->Post([impl = impl_.get(), spec = std::move(spec), done = std::move(done)] {
-    const StatusOr<Event> event = impl->Score(spec);
+    const StatusOr<Event> event = Guarded([&] { return impl->Score(spec); });
     if (event.ok()) return done(*event);
     spdlog::error("campaign {}: scoring failed: {}", spec.campaign, Message(event.status()));
     impl->scoring.reset();
@@ -198,7 +213,7 @@ void RoundJobs::Score(PassSpec spec, std::function<void(Event)> done) {
 
 void RoundJobs::CheckOpening(v1::CampaignOpen open, std::function<void(Status)> done) {
   impl_->Post([impl = impl_.get(), open = std::move(open), done = std::move(done)] {
-    done(impl->CheckOpening(open));
+    done(Guarded([&] { return impl->CheckOpening(open); }));
   });
 }
 
