@@ -83,7 +83,7 @@ void Engine::Settle(uint64_t campaign, const Moment& moment, Batch* batch, uint6
   std::vector<Event> pending;
   if (const auto resumed = resumed_.find(campaign); resumed != resumed_.end()) {
     pending.push_back(Resumed{resumed->second});
-    resumed_.erase(resumed);
+    told_.insert(resumed_.extract(resumed));
   }
   for (const auto& [job, event] : taken_events_) {
     if (job.campaign == campaign && Current(log_->state(), job)) pending.push_back(event);
@@ -136,12 +136,14 @@ std::vector<JobRequest> Engine::TakeJobs() { return std::exchange(jobs_, {}); }
 void Engine::Committed() {
   committed_ = states_;
   taken_events_.clear();
+  told_.clear();
 }
 
 void Engine::RolledBack() {
   states_ = committed_;
   events_.insert(events_.begin(), taken_events_.begin(), taken_events_.end());
   taken_events_.clear();
+  resumed_.merge(told_);
   jobs_.clear();
 }
 

@@ -68,6 +68,7 @@ class Engine {
   std::vector<JobRequest> jobs_;
   std::set<uint64_t> broken_;  // a proposal of ours was illegal: a bug; left alone until a restart
   std::map<uint64_t, uint64_t> resumed_;  // campaign → downtime to be told
+  std::map<uint64_t, uint64_t> told_;     // by the pending batch
 };
 
 }  // namespace crowdteach::server
