@@ -104,7 +104,7 @@ TEST_CASE("A full disk: nothing happened, and the next try does it") {
   world.Start();
   const uint64_t size = world.opened.log->size();
   REQUIRE(world.opened.store->LimitPages(1).ok());
-  const Status full = world.RunBatch();
+  const Status full = world.RunBatch([&](Batch& batch) { world.Fill(&batch); });
   REQUIRE(full.code() == StatusCode::kResourceExhausted);
   REQUIRE(world.opened.log->size() == size);
   REQUIRE(world.Logged().round.phase == Phase::kIdle);
