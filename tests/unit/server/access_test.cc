@@ -13,8 +13,6 @@ using base::BlobKind;
 using testing::Refused;
 using testing::TestHash;
 
-base::Hash Digest(std::string_view bytes) { return *base::HashFromBytes(bytes); }
-
 // One scored round; besides its teachers an auditor, another owner and a stranger.
 struct ReadWorld : SmallWorld {
   explicit ReadWorld(v1::Readers updates = v1::AUDITORS, v1::Readers validation = v1::AUDITORS)
