@@ -83,6 +83,8 @@ class Teaching {
   Status OnSettled(const v1::Notice& notice);
   StatusOr<PreparedRound> Prepare(const v1::RoundOpen& round);
   Status Deliver(const PreparedRound& prepared);
+  // The same, but a refusal is told and survived: the round went on without us.
+  Status DeliverOrTell(const PreparedRound& prepared);
   StatusOr<VerifiedEntry> ReceiptOf(const v1::Notice& notice, int i, v1::Intent::BodyCase body);
   Status Forget(uint32_t round);
 
@@ -161,7 +163,7 @@ Status Teaching::OnTask(const v1::Notice& notice) {
     CT_RETURN_IF_ERROR(made.status());
     prepared = *std::move(made);
   }
-  if (open_.terms().open_commitments()) return Deliver(*prepared);
+  if (open_.terms().open_commitments()) return DeliverOrTell(*prepared);
   v1::Intent body;
   v1::UpdateCommit* commit = body.mutable_update_commit();
   commit->set_campaign(options_.campaign);
@@ -171,7 +173,9 @@ Status Teaching::OnTask(const v1::Notice& notice) {
                                session_->account(), prepared->update, prepared->salt)));
   const StatusOr<VerifiedEntry> logged = session_->Submit(std::move(body));
   // Committed before a crash, or too late: what comes next tells which.
-  if (absl::IsFailedPrecondition(logged.status())) return OkStatus();
+  if (absl::IsFailedPrecondition(logged.status()) && IsFromPeer(logged.status())) {
+    return OkStatus();
+  }
   CT_RETURN_IF_ERROR(logged.status());
   observer_->Committed(round.round(), logged->logged.entry.index());
   return OkStatus();
@@ -190,6 +194,15 @@ Status Teaching::Deliver(const PreparedRound& prepared) {
   CT_ASSIGN_OR_RETURN(const VerifiedEntry logged, session_->Submit(std::move(body)));
   observer_->Revealed(prepared.round, logged.logged.entry.index());
   return OkStatus();
+}
+
+Status Teaching::DeliverOrTell(const PreparedRound& prepared) {
+  const Status delivered = Deliver(prepared);
+  if (absl::IsFailedPrecondition(delivered) && IsFromPeer(delivered)) {
+    observer_->Trouble(delivered, 0);
+    return OkStatus();
+  }
+  return delivered;
 }
 
 Status Teaching::OnCommitClosed(const v1::Notice& notice) {
@@ -215,13 +228,7 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
     return DataLoss("the commitment on the ledger for round {} is not the one made here",
                     commit.round());
   }
-  const Status delivered = Deliver(*prepared);
-  // Refused because the round went on without us: the ledger will say so.
-  if (absl::IsFailedPrecondition(delivered) && IsFromPeer(delivered)) {
-    observer_->Trouble(delivered, 0);
-    return OkStatus();
-  }
-  return delivered;
+  return DeliverOrTell(*prepared);
 }
 
 Status Teaching::OnSettled(const v1::Notice& notice) {

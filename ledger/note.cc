@@ -106,7 +106,8 @@ StatusOr<VerifierKey> ParseVkey(std::string_view vkey) {
   VerifierKey key;
   key.name = vkey.substr(0, first);
   if (!IsLegalName(key.name))
-    return InvalidArgument("verifier key \"{}\" has an illegal name", vkey);
+    return InvalidArgument(
+        "the verifier key has an illegal name (a space, a line break or a second '+')");
   const StatusOr<std::string> id = base::ParseHex(vkey.substr(first + 1, second - first - 1));
   if (!id.ok() || id->size() != 4) {
     return InvalidArgument("verifier key \"{}\": the key ID is not 8 lower-case hex digits", vkey);

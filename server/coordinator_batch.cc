@@ -49,7 +49,7 @@ Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
   return committed;
 }
 
-uint64_t Coordinator::Impl::Process(std::vector<Command> commands) {
+uint64_t Coordinator::Impl::Process(const std::vector<Command>& commands) {
   Batch batch;
   batch.now_ms = options.now_ms();
   uint64_t wake_ms = 0;

@@ -58,7 +58,7 @@ struct Coordinator::Impl {
   Status WriteGenesis();
 
   // Batches (coordinator_batch.cc); all on the writer thread.
-  uint64_t Process(std::vector<Command> commands);
+  uint64_t Process(const std::vector<Command>& commands);
   Status CommitBatch(Batch* batch, uint64_t* wake_ms);
   void Publish(const Batch& batch);
   void PublishView(uint64_t campaign);

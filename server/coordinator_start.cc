@@ -101,7 +101,7 @@ StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(CoordinatorOptions opt
                impl->log->size(), impl->options.home);
   Impl* const raw = impl.get();
   impl->writer = std::make_unique<Writer>(
-      [raw](std::vector<Command> commands) { return raw->Process(std::move(commands)); },
+      [raw](const std::vector<Command>& commands) { return raw->Process(commands); },
       raw->options.now_ms);
   impl->writer->Start();  // last: its thread calls into all of the above
   return std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
