@@ -119,7 +119,7 @@ StatusOr<uint64_t> Coordinator::Attend(
                               campaign);
     }
   }
-  const uint64_t stream = impl->streams.AddAttendant(campaign, account, push);
+  const uint64_t stream = impl->streams.AddAttendant(campaign, account, std::move(push));
   impl->writer->Post([impl, account, campaign](Batch& batch) {
     batch.after.push_back([impl, account, campaign](const Status&) {
       std::vector<v1::Notice> notices;
