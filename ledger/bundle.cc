@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <memory>
+#include <vector>
 
 #include "ledger/bundle_fault.h"
 #include "ledger/canonical.h"
@@ -66,11 +68,12 @@ class Reader {
   size_t begin_ = 0;
 };
 
-// One verification: a window of three entries slides over the bundle.
+// One verification: a window of three entries, or more, slides over the bundle.
 class Verifier {
  public:
-  Verifier(const ByteSource& source, const VerifierKey& log, const EntryVisitor& visit)
-      : reader_(source), log_(log), visit_(visit) {}
+  Verifier(const ByteSource& source, const VerifierKey& log, const EntryVisitor& visit,
+           const RunVisitor& ahead)
+      : reader_(source), log_(log), visit_(visit), ahead_(ahead) {}
 
   StatusOr<BundleVerdict> Run() {
     CT_ASSIGN_OR_RETURN(std::optional<BundleFault> fault, Header());
@@ -101,15 +104,21 @@ class Verifier {
     return Fault();
   }
 
-  // Reads up to the second entry after the current one. Behind a bad length nothing can be read.
+  // Reads up to the second entry after the current one, and then a run more if there is work to do
+  // ahead. Behind a bad length nothing can be read.
   Status FillWindow() {
-    while (window_.size() < 3 && verdict_.entries + window_.size() < count_ &&
+    if (window_.size() >= 3) return OkStatus();
+    const size_t size = ahead_ ? run_ + 2 : 3;
+    std::vector<const LoggedEntry*> run;
+    while (window_.size() < size && verdict_.entries + window_.size() < count_ &&
            (window_.empty() || window_.back().bytes.ok())) {
-      Record record;
+      Record& record = window_.emplace_back();
       CT_ASSIGN_OR_RETURN(record.bytes, reader_.Record(kMaxEntryBytes));
       record.entry = record.bytes.ok() ? DecodeEntry(*record.bytes) : record.bytes.status();
-      window_.push_back(std::move(record));
+      if (record.entry.ok()) run.push_back(&*record.entry);
     }
+    if (ahead_ && !run.empty()) ahead_(run);
+    run_ = std::min(2 * run_, kBundleRun);
     return OkStatus();
   }
 
@@ -153,7 +162,7 @@ class Verifier {
     if (fault) return fault;
     tree_.Append(entry.leaf);
     last_time_ms_ = entry.entry.time_ms();
-    window_.erase(window_.begin());
+    window_.pop_front();
     return Fault();
   }
 
@@ -214,10 +223,12 @@ class Verifier {
   Reader reader_;
   const VerifierKey& log_;
   const EntryVisitor& visit_;
+  const RunVisitor& ahead_;
   BundleVerdict verdict_;
   uint64_t count_ = 0;
+  size_t run_ = 8;  // grows, so that a fault at the beginning is found at once
   uint64_t last_time_ms_ = 0;
-  std::vector<Record> window_;  // the current entry and up to two after it
+  std::deque<Record> window_;  // the current entry and at least two after it, if there are
   std::optional<StatusOr<std::string>> note_;
   MerkleTree tree_;
 };
@@ -240,8 +251,8 @@ Status WriteBundle(const LogStore& store, uint64_t count, std::string_view check
 }
 
 StatusOr<BundleVerdict> VerifyBundle(const ByteSource& source, const VerifierKey& log,
-                                     const EntryVisitor& visit) {
-  return Verifier(source, log, visit).Run();
+                                     const EntryVisitor& visit, const RunVisitor& ahead) {
+  return Verifier(source, log, visit, ahead).Run();
 }
 
 ByteSource StringSource(std::string_view bytes) {

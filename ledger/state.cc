@@ -47,7 +47,7 @@ Status ComparePostings(const Recorded& recorded, const std::vector<v1::Posting>&
 }  // namespace
 
 Status State::CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
-                            uint64_t time_ms) const {
+                            uint64_t time_ms, const CheckedSignature* checked) const {
   if (time_ms < last_time_ms_ || time_ms > kMaxTimeMs) {
     return FailedPrecondition("time {} ms: must be {} (the last entry's) to {}", time_ms,
                               last_time_ms_, kMaxTimeMs);
@@ -73,7 +73,11 @@ Status State::CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& si
   const std::string& key = genesis   ? intent.genesis_body().operator_key()
                            : opening ? intent.account_open().key()
                                      : account->key;
-  if (!VerifyDsse(key, kIntentType, signed_intent.payload(), signed_intent.signature())) {
+  const bool holds =
+      checked != nullptr && checked->key == key
+          ? checked->holds
+          : VerifyDsse(key, kIntentType, signed_intent.payload(), signed_intent.signature());
+  if (!holds) {
     return Unauthenticated("the signature of this {} is not by the key {}", BodyName(intent),
                            base::Hex(key));
   }
@@ -105,9 +109,9 @@ Status State::CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& si
 }
 
 StatusOr<State::Change> State::Decide(const v1::Intent& intent,
-                                      const v1::SignedIntent& signed_intent,
-                                      uint64_t time_ms) const {
-  CT_RETURN_IF_ERROR(CheckEnvelope(intent, signed_intent, time_ms));
+                                      const v1::SignedIntent& signed_intent, uint64_t time_ms,
+                                      const CheckedSignature* checked) const {
+  CT_RETURN_IF_ERROR(CheckEnvelope(intent, signed_intent, time_ms, checked));
   return Rules{*this, intent, time_ms}.Decide();
 }
 
@@ -118,7 +122,7 @@ StatusOr<std::vector<v1::Posting>> State::Postings(const v1::SignedIntent& inten
   return std::move(change.postings);
 }
 
-Status State::Apply(const LoggedEntry& logged) {
+Status State::Apply(const LoggedEntry& logged, const CheckedSignature* checked) {
   const v1::Entry& entry = logged.entry;
   if (entry.index() != size_) {
     return DataLoss("the entry says it is entry {}, it stands at {}", entry.index(), size_);
@@ -130,7 +134,8 @@ Status State::Apply(const LoggedEntry& logged) {
   if (entry.time_ms() < last_time_ms_) {
     return DataLoss("time {} ms is before the last entry's {} ms", entry.time_ms(), last_time_ms_);
   }
-  CT_ASSIGN_OR_RETURN(const Change change, Decide(logged.intent, entry.intent(), entry.time_ms()));
+  CT_ASSIGN_OR_RETURN(const Change change,
+                      Decide(logged.intent, entry.intent(), entry.time_ms(), checked));
   CT_RETURN_IF_ERROR(ComparePostings(entry.postings(), change.postings));
   Advance(logged, change);
   return OkStatus();

@@ -110,6 +110,12 @@ struct CampaignState {
   base::Hash zero_update{};     // digest of the all-zero update, which may be sent by many
 };
 
+// A signature check made before its entry's turn: whether its intent is signed by `key`.
+struct CheckedSignature {
+  std::string key;
+  bool holds = false;
+};
+
 class State {
  public:
   // What logging `intent` at `time_ms` as the next entry would post, sorted by key.
@@ -127,8 +133,9 @@ class State {
 
   // Takes the next entry. Checks index, prev, time order, and that the entry's postings equal
   // Postings(intent, time); on error the state is unchanged (kDataLoss for index, prev, time and
-  // postings that differ; else as above).
-  Status Apply(const LoggedEntry& entry);
+  // postings that differ; else as above). `checked`, if given, was made of this very entry and
+  // saves the check of its signature when its key is the one that must have signed.
+  Status Apply(const LoggedEntry& entry, const CheckedSignature* checked = nullptr);
 
   // Makes the next entry of `intent` and takes it: Postings and Apply in one, with one signature
   // check. Errors as Postings, also when the entry would be too long; the state is then unchanged.
@@ -155,9 +162,9 @@ class State {
   struct Change;  // one legal intent, decided: its postings and how the state moves
   struct Rules;   // state_rules.h: one function an entry type
   StatusOr<Change> Decide(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
-                          uint64_t time_ms) const;
+                          uint64_t time_ms, const CheckedSignature* checked = nullptr) const;
   Status CheckEnvelope(const v1::Intent& intent, const v1::SignedIntent& signed_intent,
-                       uint64_t time_ms) const;
+                       uint64_t time_ms, const CheckedSignature* checked) const;
   void Advance(const LoggedEntry& logged, const Change& change);
   void Post(const std::vector<v1::Posting>& postings);
 

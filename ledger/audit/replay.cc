@@ -1,9 +1,14 @@
 #include "ledger/audit/replay.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <span>
+#include <thread>
 #include <vector>
 
 #include "learning/score/rational.h"
+#include "ledger/signatures_ahead.h"
 #include "proto/base/file.h"
 #include "proto/base/wide.h"
 
@@ -54,8 +59,13 @@ Status CheckScores(const v1::Score& score, const v1::Terms& terms) {
 
 StatusOr<Replay> ReplayBundle(const ledger::ByteSource& source, const ledger::VerifierKey& log) {
   Replay replay;
+  ledger::SignaturesAhead signatures(std::max(1U, std::thread::hardware_concurrency()));
+  const auto ahead = [&](std::span<const ledger::LoggedEntry* const> entries) {
+    signatures.Check(entries);
+  };
   const auto visit = [&](const ledger::LoggedEntry& entry) -> Status {
-    CT_RETURN_IF_ERROR(replay.state.Apply(entry));
+    const std::optional<ledger::CheckedSignature> checked = signatures.Take(entry);
+    CT_RETURN_IF_ERROR(replay.state.Apply(entry, checked ? &*checked : nullptr));
     const v1::Intent& intent = entry.intent;
     if (intent.has_genesis_body() && intent.genesis_body().log_vkey() != FormatVkey(log)) {
       return FailedPrecondition("this is another log: its key is {}, the pinned one is {}",
@@ -72,7 +82,7 @@ StatusOr<Replay> ReplayBundle(const ledger::ByteSource& source, const ledger::Ve
     replay.history.Add(entry, replay.state);
     return OkStatus();
   };
-  CT_ASSIGN_OR_RETURN(replay.verdict, ledger::VerifyBundle(source, log, visit));
+  CT_ASSIGN_OR_RETURN(replay.verdict, ledger::VerifyBundle(source, log, visit, ahead));
   return replay;
 }
 
@@ -82,7 +92,8 @@ StatusOr<Evidence> FindEvidence(const std::string& path, const std::string& arti
   Evidence evidence{path, artifacts};
   if (fs::is_directory(path, error)) {
     evidence.bundle_path = (fs::path(path) / "log.bundle").string();
-    if (artifacts.empty()) evidence.artifacts_path = (fs::path(path) / "artifacts").string();
+    const std::string folder = (fs::path(path) / "artifacts").string();
+    if (artifacts.empty() && fs::is_directory(folder, error)) evidence.artifacts_path = folder;
   }
   if (!fs::exists(evidence.bundle_path, error)) {
     return NotFound("{}: there is no such file; give a bundle, or the folder of an export",

@@ -25,7 +25,8 @@ struct Replay {
   uint64_t scores = 0;    // recomputed from D and E
 };
 
-// Reads `source` once. A fault is a value; an error is one of `source`.
+// Reads `source` once; signatures are checked on all processors. A fault is a value; an error is
+// one of `source`.
 StatusOr<Replay> ReplayBundle(const ledger::ByteSource& source, const ledger::VerifierKey& log);
 
 // Every score of `score` from D, E, k, N, s and the losses. A void step has none. The sums are the
@@ -37,8 +38,8 @@ struct Evidence {
   std::string bundle_path;
   std::string artifacts_path;  // empty: none were given
 };
-// `artifacts` (an option) wins over the folder's own. kNotFound: nothing at `path`, or a folder
-// without log.bundle.
+// `artifacts` (an option) wins over the folder's own, which need not be there. kNotFound: nothing
+// at `path`, or a folder without log.bundle.
 StatusOr<Evidence> FindEvidence(const std::string& path, const std::string& artifacts);
 
 // The pinned key: a vkey, or the path of a file that holds one. kInvalidArgument: empty (the

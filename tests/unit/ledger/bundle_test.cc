@@ -88,6 +88,44 @@ TEST_CASE("every changed byte of a bundle is caught and its region named") {
   }
 }
 
+TEST_CASE("work ahead sees each entry once, before its visit, and changes no verdict") {
+  BundleFixture f(2 * static_cast<int>(kBundleRun));
+  const auto verify = [&](const std::string& bundle) {
+    std::vector<base::Hash> seen;
+    size_t visited = 0;
+    const auto visit = [&](const LoggedEntry& entry) {
+      REQUIRE(visited < seen.size());
+      REQUIRE(seen[visited++] == entry.leaf);
+      return OkStatus();
+    };
+    const auto ahead = [&](std::span<const LoggedEntry* const> entries) {
+      REQUIRE(entries.size() <= kBundleRun + 2);
+      for (const LoggedEntry* entry : entries) seen.push_back(entry->leaf);
+    };
+    const BundleVerdict with = Value(VerifyBundle(StringSource(bundle), f.keys.vkey, visit, ahead));
+    const BundleVerdict without = Value(VerifyBundle(
+        StringSource(bundle), f.keys.vkey, [](const LoggedEntry&) { return OkStatus(); }));
+    REQUIRE(with.entries == without.entries);
+    REQUIRE(with.fault.has_value() == without.fault.has_value());
+    if (!with.fault) return visited;
+    REQUIRE(with.fault->region == without.fault->region);
+    REQUIRE(with.fault->part == without.fault->part);
+    REQUIRE(with.fault->reason == without.fault->reason);
+    return visited;
+  };
+  REQUIRE(verify(f.bundle) == f.log->size());
+  const uint64_t seed = std::random_device()();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < 60; ++i) {
+    std::string bad = f.bundle;
+    const size_t at = random() % bad.size();
+    INFO("byte " << at);
+    bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
+    verify(bad);
+  }
+}
+
 TEST_CASE("changed bytes of a whole campaign are caught and their region named") {
   const uint64_t seed = std::random_device()();
   INFO("seed " << seed);
