@@ -112,8 +112,10 @@ class Checker {
     Fault(entry, part, Message(status));
     return OkStatus();
   }
-  void Leave(std::string what, std::string why, bool missing) {
-    report_.unchecked.push_back({std::move(what), std::move(why), missing});
+  void Leave(std::string kind, std::string what, std::string why, bool missing,
+             std::vector<uint64_t> entries) {
+    report_.unchecked.push_back(
+        {std::move(kind), std::move(what), std::move(why), std::move(entries), missing});
   }
 
   Status CheckCampaign(uint64_t id, const CampaignHistory& history) {
@@ -127,7 +129,8 @@ class Checker {
     const std::string missing =
         Missing(BlobKind::kWeights, campaign.state.model_digest, "the model");
     if (!missing.empty() && campaign.state.settled_rounds > 0) {
-      Leave(fmt::format("the file of the last model of campaign {}", id), missing, true);
+      Leave("last_model", fmt::format("the file of the last model of campaign {}", id), missing,
+            true, {});
     }
     if (Faulty()) return OkStatus();
     return CheckValidation(campaign);
@@ -138,8 +141,9 @@ class Checker {
     const v1::CampaignOpen& open = campaign->state.open;
     const auto spec = learning::ParseModelSpec(open.terms().model_toml());
     if (!spec.ok()) {
-      Leave(fmt::format("the rounds of campaign {}", campaign->id),
-            fmt::format("this auditor cannot read its model: {}", Message(spec.status())), true);
+      Leave("rounds", fmt::format("the rounds of campaign {}", campaign->id),
+            fmt::format("this auditor cannot read its model: {}", Message(spec.status())), true,
+            {campaign->id});
       return false;
     }
     campaign->format.layout = learning::LayoutOf(*spec);
@@ -203,7 +207,10 @@ class Checker {
     if (missing.empty()) {
       CT_RETURN_IF_ERROR(CheckAggregate(campaign, pass, recorded));
     } else {
-      Leave(fmt::format("{}: norms, clip factors, the next model, E", name), missing, true);
+      std::vector<uint64_t> entries = {pass.aggregate_entry};
+      if (pass.score) entries.push_back(pass.score_entry);
+      Leave("aggregates", fmt::format("{}: norms, clip factors, the next model, E", name), missing,
+            true, std::move(entries));
     }
     if (Faulty() || !pass.score || pass.score->path_nodes() == 0) return OkStatus();
     return CheckGradient(campaign, pass, recorded, name, updates_missing);
@@ -259,11 +266,12 @@ class Checker {
       missing = campaign.history.close_entry == 0
                     ? "the gradient is secret until the campaign closes"
                     : "the campaign was closed by default, without a reveal";
-      Leave(fmt::format("{}: D", name), missing, false);
+      Leave("gradient_products", fmt::format("{}: D", name), missing, false, {pass.score_entry});
       return OkStatus();
     }
     if (!missing.empty() || !updates_missing.empty()) {
-      Leave(fmt::format("{}: D", name), missing.empty() ? updates_missing : missing, true);
+      Leave("gradient_products", fmt::format("{}: D", name),
+            missing.empty() ? updates_missing : missing, true, {pass.score_entry});
       return OkStatus();
     }
     const uint64_t parameters = campaign.format.layout.trainable;
@@ -280,21 +288,13 @@ class Checker {
   // SHAPE and NORM are predicates of the update alone, if it was kept.
   Status CheckRejection(const CampaignCheck& campaign, const Rejection& rejection) {
     const v1::RejectReason reason = rejection.body.reason();
-    if (reason == v1::DIVERGES) {
-      Leave(fmt::format("entry {}: that the update of account {} diverges", rejection.entry,
-                        rejection.body.account()),
-            "it needs the model evaluated", false);
-    }
     if (reason != v1::SHAPE && reason != v1::NORM) return OkStatus();
     if (!rejection.update || folder_.Look(BlobKind::kUpdate, *rejection.update) != Found::kWhole) {
-      Leave(fmt::format("entry {}: {} of the update of account {}", rejection.entry,
-                        v1::RejectReason_Name(reason), rejection.body.account()),
-            "the refused update is not among the artifacts", false);
-      return OkStatus();
+      return OkStatus();  // stays among the claims
     }
     const uint64_t parameters = campaign.format.layout.trainable;
     const auto values = learning::OpenInt32File(folder_.Path(*rejection.update), parameters);
-    report_.counts.rejections++;
+    report_.shown_rejections.insert(rejection.entry);
     if (!values.ok()) {
       if (!absl::IsInvalidArgument(values.status())) return values.status();
       if (reason != v1::SHAPE) Fault(rejection.entry, "intent", "the update has another shape");
@@ -317,7 +317,8 @@ class Checker {
     const std::string missing = Missing(BlobKind::kValidation, digest, "the set");
     if (Faulty()) return OkStatus();
     if (!missing.empty()) {
-      Leave(name, campaign.revealed() ? missing : "it is not revealed", campaign.revealed());
+      Leave("validation_sets", name, campaign.revealed() ? missing : "it is not revealed",
+            campaign.revealed(), {campaign.id});
       return OkStatus();
     }
     CT_ASSIGN_OR_RETURN(const auto commitment, learning::CommitmentOf(open));

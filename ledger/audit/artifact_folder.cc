@@ -11,10 +11,10 @@ std::string ArtifactFolder::Path(const base::Hash& digest) const {
 }
 
 ArtifactFolder::Found ArtifactFolder::Look(base::BlobKind kind, const base::Hash& digest) {
-  const auto known = known_.find(digest);
+  const auto known = known_.find({kind, digest});
   if (known != known_.end()) return known->second;
   const Found found = Hash(kind, digest);
-  known_[digest] = found;
+  known_[{kind, digest}] = found;
   if (found == Found::kWhole) whole_++;
   return found;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "learning/aggregate/tile_executor.h"
 #include "ledger/bundle.h"
@@ -35,7 +36,7 @@ class ArtifactFolder {
 
   std::string folder_;
   learning::TileExecutor& executor_;
-  std::map<base::Hash, Found> known_;
+  std::map<std::pair<base::BlobKind, base::Hash>, Found> known_;
   uint64_t whole_ = 0;
   std::optional<ledger::BundleFault> fault_;
 };

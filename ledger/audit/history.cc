@@ -92,6 +92,7 @@ void History::Add(const ledger::LoggedEntry& entry, const ledger::State& state) 
       break;
   }
   AddMoney(entry, this);
+  if (const auto claim = ClaimOf(entry, state)) claims[*claim].push_back(index);
 }
 
 }  // namespace crowdteach::audit

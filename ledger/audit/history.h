@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "crowdteach/v1/ledger.pb.h"
+#include "ledger/audit/claims.h"
 #include "ledger/entry.h"
 #include "ledger/state.h"
 #include "proto/base/digest.h"
@@ -58,6 +59,7 @@ struct CampaignHistory {
 
 struct History {
   std::map<uint64_t, CampaignHistory> campaigns;  // by index of CAMPAIGN_OPEN
+  Claims claims;
 
   // `state`: just after it applied `entry`.
   void Add(const ledger::LoggedEntry& entry, const ledger::State& state);

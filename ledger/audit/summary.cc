@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <set>
 
+#include "proto/base/bytes.h"
 #include "proto/base/wide.h"
 
 namespace crowdteach::audit {
@@ -163,6 +166,45 @@ bool Narrow(const SummaryFilter& filter, CampaignSummary* campaign) {
          (!filter.round || !campaign->rounds.empty());
 }
 
+// "a, b, c": the first dozen.
+std::string Listed(const std::set<std::string>& items) {
+  constexpr size_t kShown = 12;
+  if (items.empty()) return "none";
+  const auto end = std::next(items.begin(), static_cast<ptrdiff_t>(std::min(items.size(), kShown)));
+  return fmt::format("{}{}", fmt::join(items.begin(), end, ", "),
+                     items.size() > kShown ? ", …" : "");
+}
+
+// Which of the filters fits nothing, and what there is instead.
+Status NothingFits(const Replay& replay, const SummaryFilter& filter) {
+  std::set<std::string> campaigns;
+  std::set<std::string> teachers;
+  bool teacher_fits = filter.teacher.empty();
+  size_t rounds = 0;
+  for (const auto& [id, history] : replay.history.campaigns) {
+    campaigns.insert(fmt::format("{}", id));
+    if (filter.campaign && *filter.campaign != id) continue;
+    rounds = std::max(rounds, history.rounds.size());
+    for (const auto& teacher : SummariseCampaign(id, history, replay.state).teachers) {
+      teachers.insert(fmt::format("{} ({})", teacher.name, teacher.account));
+      teacher_fits = teacher_fits || Fits(teacher, filter.teacher);
+    }
+  }
+  if (campaigns.empty()) return InvalidArgument("this log has no campaign yet");
+  if (filter.campaign && replay.history.campaigns.count(*filter.campaign) == 0) {
+    return InvalidArgument("this log has no campaign {}; campaigns are {}", *filter.campaign,
+                           Listed(campaigns));
+  }
+  if (!teacher_fits) {
+    return InvalidArgument("no teacher there is called or numbered {}; teachers are {}",
+                           base::Quoted(filter.teacher), Listed(teachers));
+  }
+  if (filter.round && (*filter.round == 0 || *filter.round > rounds)) {
+    return InvalidArgument("there is no round {}; the last one is {}", *filter.round, rounds);
+  }
+  return InvalidArgument("no campaign has both this teacher and this round");
+}
+
 }  // namespace
 
 StatusOr<Summary> Summarise(const Replay& replay, const SummaryFilter& filter) {
@@ -175,9 +217,7 @@ StatusOr<Summary> Summarise(const Replay& replay, const SummaryFilter& filter) {
     if (Narrow(filter, &campaign)) summary.campaigns.push_back(std::move(campaign));
   }
   const bool filtered = filter.campaign || filter.round || !filter.teacher.empty();
-  if (filtered && summary.campaigns.empty()) {
-    return InvalidArgument("no campaign of this log fits; `show` without options lists all");
-  }
+  if (filtered && summary.campaigns.empty()) return NothingFits(replay, filter);
   for (const auto& [account, known] : replay.state.accounts()) {
     summary.accounts.push_back({account, NameOf(replay.state, account),
                                 account == 0 ? "operator" : LowerCase(v1::Role_Name(known.role)),

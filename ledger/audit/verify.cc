@@ -1,6 +1,7 @@
 #include "ledger/audit/verify.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/base/exit_codes.h"
 
@@ -9,15 +10,34 @@ namespace {
 
 // What a bundle without artifacts leaves open.
 std::vector<Unchecked> LeftByBundle(const Replay& replay) {
+  Unchecked aggregates{"aggregates",
+                       "sizes of models, norms, clip factors, next models, E",
+                       "they follow from models and updates: give --artifacts",
+                       {}};
+  Unchecked products{"gradient_products",
+                     "k and D of the gradients",
+                     "they follow from updates and, once a campaign is closed, from its gradients: "
+                     "give --artifacts",
+                     {}};
+  Unchecked sets{
+      "validation_sets", "the validation sets", "revealed at close: give --artifacts", {}};
+  for (const auto& [id, campaign] : replay.history.campaigns) {
+    sets.entries.push_back(id);
+    for (const Round& round : campaign.rounds) {
+      for (const Pass& pass : round.passes) {
+        aggregates.entries.push_back(pass.aggregate_entry);
+        if (!pass.score) continue;
+        aggregates.entries.push_back(pass.score_entry);
+        if (pass.score->path_nodes() != 0) products.entries.push_back(pass.score_entry);
+      }
+    }
+  }
   std::vector<Unchecked> left;
-  if (replay.passes == 0) return left;
-  left.push_back({"norms, clip factors, next models, E",
-                  "they follow from models and updates: give --artifacts", false});
-  left.push_back({"k and D of the gradients",
-                  "they follow from updates and, once a campaign is closed, from its gradients: "
-                  "give --artifacts",
-                  false});
-  left.push_back({"the validation sets", "revealed at close: give --artifacts", false});
+  for (Unchecked* item : {&aggregates, &products, &sets}) {
+    if (item->entries.empty()) continue;
+    std::sort(item->entries.begin(), item->entries.end());  // campaigns run side by side
+    left.push_back(std::move(*item));
+  }
   return left;
 }
 
@@ -48,10 +68,8 @@ StatusOr<Report> Verify(const Evidence& evidence, const ledger::VerifierKey& log
   } else {
     report.artifacts.unchecked = LeftByBundle(report.replay);
   }
-  if (report.replay.passes > 0) {
-    report.artifacts.unchecked.push_back(
-        {"losses, accuracies, gradients and standard errors themselves",
-         "they need the model evaluated on the validation set", false});
+  for (Unchecked& item : OnTheirWord(report)) {
+    report.artifacts.unchecked.push_back(std::move(item));
   }
   return report;
 }

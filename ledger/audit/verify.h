@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@
 namespace crowdteach::audit {
 
 struct Unchecked {
+  std::string kind;  // for programs: "no_reveal"
   std::string what;
   std::string why;
-  bool missing = false;  // should be among the artifacts that were given, and is not
+  std::vector<uint64_t> entries;  // that rest on it, ascending; empty: not of single entries
+  bool missing = false;           // should be among the artifacts that were given, and is not
 };
 
 struct Counts {
@@ -27,14 +30,14 @@ struct Counts {
   uint64_t step_products = 0;      // E
   uint64_t gradients = 0;          // k of g
   uint64_t gradient_products = 0;  // D
-  uint64_t rejections = 0;         // of shape or norm
   uint64_t validation_sets = 0;
 };
 
 // What the artifacts show. A fault's region is "artifact ‹digest›", or the entry it contradicts.
 struct ArtifactReport {
   Counts counts;
-  std::vector<Unchecked> unchecked;
+  std::set<uint64_t> shown_rejections;  // entries: SHAPE and NORM, as the update shows
+  std::vector<Unchecked> unchecked;     // after Verify: all that is left
   std::optional<ledger::BundleFault> fault;
 };
 
@@ -56,6 +59,10 @@ StatusOr<Report> Verify(const Evidence& evidence, const ledger::VerifierKey& log
 // Of a replay without fault. `folder` holds files named by their digest; what is not there is noted
 // in `unchecked`. Next models are written to a temporary folder, one at a time. Errors of it.
 StatusOr<ArtifactReport> CheckArtifacts(const Replay& replay, const std::string& folder);
+
+// unchecked.cc: what `report` leaves to the word of coordinator, owner or teachers (claims.h), less
+// what the artifacts showed.
+std::vector<Unchecked> OnTheirWord(const Report& report);
 
 // "round 3 of campaign 12"
 std::string RoundName(uint64_t campaign, uint32_t round);

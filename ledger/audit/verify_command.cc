@@ -39,8 +39,9 @@ void AddVerify(CLI::App& app, cli::Action& action) {
       ->type_name("BUNDLE|DIR");
   AddKeyOption(command, options->key);
   command
-      ->add_option("--artifacts", options->artifacts,
-                   "Folder of models, updates, gradients (default: artifacts/ in DIR)")
+      ->add_option(
+          "--artifacts", options->artifacts,
+          "Folder of models, updates, gradients (default: artifacts/ in DIR, if it is there)")
       ->type_name("DIR");
   command->add_option("--format", options->format, "text or json")
       ->capture_default_str()
@@ -52,7 +53,8 @@ void AddVerify(CLI::App& app, cli::Action& action) {
       "A bundle shows signatures, chain, tree, every rule and posting, every score; artifacts also "
       "models,\nnorms and products, bit for bit.\n"
       "Exit codes: 0 all verifies (for a bundle alone: all that it can show), 6 disproved, 7 some "
-      "artifact\nthat was asked for is missing.\n");
+      "artifact\nthat was asked for is missing. What rests on somebody's word, as a measured loss "
+      "does, is listed\nas not checked and changes no code.\n");
   command->callback([options, &action] { action = [options] { return RunVerify(*options); }; });
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -29,9 +30,20 @@ std::vector<CheckedLine> CheckedLines(const Report& report) {
                 {"step_products", "E: from the updates", counts.step_products},
                 {"gradients", "k: from the gradients", counts.gradients},
                 {"gradient_products", "D: from updates and gradients", counts.gradient_products},
-                {"rejections", "rejections of shape or norm: from the updates", counts.rejections},
+                {"rejections", "rejections of shape or norm: from the updates",
+                 report.artifacts.shown_rejections.size()},
                 {"validation_sets", "validation sets: as committed", counts.validation_sets}});
   return lines;
+}
+
+// "3 entries: 17, 20, 31"; JSON has them all.
+std::string EntryList(const std::vector<uint64_t>& entries) {
+  constexpr size_t kShown = 12;
+  const size_t shown = std::min(entries.size(), kShown);
+  return fmt::format(
+      "{} {}: {}{}", entries.size(), entries.size() == 1 ? "entry" : "entries",
+      fmt::join(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(shown), ", "),
+      shown < entries.size() ? ", … (all of them: --format json)" : "");
 }
 
 std::string_view Verdict(const Report& report) {
@@ -62,6 +74,7 @@ std::string ReportText(const Report& report) {
   if (!report.artifacts.unchecked.empty()) text += "\nnot checked\n";
   for (const Unchecked& item : report.artifacts.unchecked) {
     text += fmt::format("  {}{}: {}\n", item.missing ? "MISSING: " : "", item.what, item.why);
+    if (!item.entries.empty()) text += fmt::format("    {}\n", EntryList(item.entries));
   }
   if (const auto& fault = report.fault()) {
     const std::string part = fault->part.empty() ? "" : fmt::format(" ({})", fault->part);
@@ -88,8 +101,12 @@ std::string ReportJson(const Report& report) {
   }
   json["unchecked"] = nlohmann::ordered_json::array();
   for (const Unchecked& item : report.artifacts.unchecked) {
-    json["unchecked"].push_back(
-        {{"what", item.what}, {"why", item.why}, {"missing", item.missing}});
+    json["unchecked"].push_back({{"kind", item.kind},
+                                 {"what", item.what},
+                                 {"why", item.why},
+                                 {"missing", item.missing},
+                                 {"count", item.entries.size()},
+                                 {"entries", item.entries}});
   }
   if (const auto& fault = report.fault()) {
     json["fault"] = {{"region", fault->region}, {"part", fault->part}, {"reason", fault->reason}};

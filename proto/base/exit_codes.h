@@ -17,7 +17,7 @@ enum ExitCode : int {
   kExitRefused = 4,      // the coordinator or the rules refuse
   kExitIo = 5,           // a file, a disk or a permission of this machine
   kExitDisproved = 6,    // the evidence does not verify
-  kExitIncomplete = 7,   // what could be checked verifies, something could not be checked
+  kExitIncomplete = 7,   // verified, but something that was asked for could not be checked
   kExitFork = 8,         // two heads of one log that contradict each other
   kExitStalled = 9,      // the log or a process does not move on
   kExitInterrupted = 130,
@@ -33,7 +33,7 @@ inline constexpr std::string_view kExitCodeHelp =
     "  4  refused by the coordinator or the rules\n"
     "  5  a file, disk or permission of this machine\n"
     "  6  the evidence does not verify\n"
-    "  7  verified, but something could not be checked\n"
+    "  7  verified, but something that was asked for could not be checked\n"
     "  8  two heads of one log contradict each other\n"
     "  9  no progress\n"
     "  130  interrupted\n";

@@ -103,13 +103,14 @@ struct RealCampaign {
   base::Hash validation{};
   std::map<uint64_t, base::Hash> updates;  // of the last round
 
-  RealCampaign() {
+  explicit RealCampaign(v1::NormRule rule = v1::CLIP) {
     std::filesystem::create_directory(folder.File("artifacts"));
     v1::CampaignOpen open = testing::SmallCampaign();
     open.mutable_terms()->set_model_toml(
         "[model]\nname = \"tiny\"\ninput = [4]\n\n[[layer]]\nname = \"out\"\ntype = \"Linear\"\n"
         "in_features = 4\nout_features = 2\n");
     open.mutable_terms()->set_rounds(2);
+    open.mutable_terms()->set_norm_rule(rule);
     format.layout = learning::LayoutOf(Value(learning::ParseModelSpec(open.terms().model_toml())));
     format.data_offset_bytes = learning::CanonicalHeader(format.layout).size();
     open.set_parameters(format.layout.trainable);

@@ -79,9 +79,14 @@ TEST_CASE("the filter narrows teachers and rounds, sums stay whole") {
   }
   using testing::Refused;
   const auto code = absl::StatusCode::kInvalidArgument;
-  CHECK(Refused(Summarise(story.replay, {{}, "nobody", {}}), code, "fits"));
-  CHECK(Refused(Summarise(story.replay, {99, "", {}}), code, "fits"));
-  CHECK(Refused(Summarise(story.replay, {{}, "", 9}), code, "fits"));
+  CHECK(Refused(Summarise(story.replay, {{}, "nobody", {}}), code,
+                fmt::format("numbered \"nobody\"; teachers are {} ({}), {} ({})",
+                            story.small.log.state.FindAccount(story.small.teachers[0])->name,
+                            story.small.teachers[0], name, account)));
+  CHECK(Refused(Summarise(story.replay, {99, "", {}}), code,
+                fmt::format("no campaign 99; campaigns are {}", story.small.campaign)));
+  CHECK(Refused(Summarise(story.replay, {{}, "", 9}), code, "no round 9; the last one is 2"));
+  CHECK(Refused(Summarise(story.replay, {{}, "", 0}), code, "no round 0; the last one is 2"));
 }
 
 TEST_CASE("tables are aligned and the CSV has a line a score") {
