@@ -145,7 +145,7 @@ class Verifier {
     const uint64_t index = verdict_.entries;
     const Record& record = window_[0];
     if (!record.bytes.ok()) return Fault(EntryFault(index, "length", record.bytes.status()));
-    if (!record.entry.ok()) return Fault(Undecodable(record));
+    if (!record.entry.ok()) return Undecodable(record);
     const LoggedEntry& entry = *record.entry;
     if (entry.entry.index() != index) {
       return Fault(EntryFault(index, "index", InvalidArgument("it says {}", entry.entry.index())));
@@ -166,14 +166,19 @@ class Verifier {
     return Fault();
   }
 
-  BundleFault Undecodable(const Record& record) const {
+  StatusOr<Fault> Undecodable(const Record& record) {
     const uint64_t index = verdict_.entries;
     if (ParseNote(*record.bytes).ok()) {
-      return {"header", "", fmt::format("it counts {} entries, there are {}", count_, index)};
+      return Fault(
+          {"header", "", fmt::format("it counts {} entries, there are {}", count_, index)});
     }
-    const bool next_is_whole = window_.size() > 1 && window_[1].entry.ok();
-    return EntryFault(index, PartOfUndecodable(*record.bytes, next_is_whole),
-                      record.entry.status());
+    bool next_is_whole = window_.size() > 1 && window_[1].entry.ok();
+    if (index + 1 == count_) {
+      CT_ASSIGN_OR_RETURN(const StatusOr<std::string>* note, Note());
+      next_is_whole = note->ok() && ParseNote(**note).ok();
+    }
+    return Fault(
+        EntryFault(index, PartOfUndecodable(*record.bytes, next_is_whole), record.entry.status()));
   }
 
   // Whether the entry after says the hash of this one. If not, one of the two was changed: it is

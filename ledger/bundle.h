@@ -2,7 +2,7 @@
 //
 //   "crowdteach-bundle/v1\n"  u64 count  (u32 length  entry)*  u32 length  checkpoint note  EOF
 //
-// Integers are big-endian; the note carries signatures of the log key only.
+// Integers are big-endian; the note carries one signature, of the log key.
 // Thread-safety: pure functions.
 #pragma once
 

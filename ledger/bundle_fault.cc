@@ -133,6 +133,7 @@ std::optional<BundleFault> FaultOfNote(std::string_view bytes, const VerifierKey
                                 : CheckpointFault("its text is not what the log signed");
     }
   }
+  if (note->signatures.size() > 1) return SignatureFault(1, "the log signs once");
   if (note->text == text) return std::nullopt;
   const StatusOr<Checkpoint> claimed = ParseCheckpointText(note->text);
   if (!claimed.ok()) return CheckpointFault(Message(claimed.status()));

@@ -11,7 +11,8 @@
 namespace crowdteach::ledger {
 
 // The part of an entry that DecodeEntry refuses: "length", "prev", "time", "intent", "postings" or
-// "encoding". `next_is_whole`: the record after it decodes, so the length before it must be right.
+// "encoding". `next_is_whole`: the record after it, an entry or the note, is whole, so the length
+// before it must be right.
 std::string_view PartOfUndecodable(std::string_view bytes, bool next_is_whole);
 
 // What is wrong with the checkpoint note of a bundle whose entries give `computed`; none if it is

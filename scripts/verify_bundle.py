@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """A second, independent verifier of bundles: Python's standard library alone.
 
-    verify_bundle.py log.bundle --key VKEY|FILE
+    verify_bundle.py log.bundle … --key VKEY|FILE
 
 Checks what needs no rules: the format, each entry's index, chain and time, the tree's root and
 size against the checkpoint, the log's signature, the signature of every intent and invite token,
 and that every entry's postings are sorted and sum to zero and no balance but `issued` is negative.
 Replaying the rules is crowdteach-audit's. Shares no code with it, so that each keeps the other
-honest; ledger/FORMAT.md is the specification of both. Exit status: 0 ok, 6 a fault.
+honest; ledger/FORMAT.md is the specification of both. Exit status: 0 ok, 6 a fault in one of them.
 """
 import argparse
 import base64
 import binascii
+import functools
 import hashlib
 import os
 import struct
@@ -81,6 +82,7 @@ def point_decode(data):
 BASE = point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 
+@functools.lru_cache(maxsize=4096)  # several bundles may share most of their entries
 def signature_holds(key, message, signature):
     if len(key) != 32 or len(signature) != 64:
         return False
@@ -308,9 +310,20 @@ def verify(file, vkey):
     return count
 
 
+def verdict(path, vkey):
+    """What is said of one bundle, and whether it holds."""
+    try:
+        with open(path, "rb") as file:
+            return f"ok: {verify(file, vkey)} entries", True
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}")
+    except Fault as fault:
+        return f"fault: {fault}", False
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("bundle")
+    parser.add_argument("bundle", nargs="+")
     parser.add_argument("--key", required=True, metavar="VKEY|FILE",
                         help="the log's verifier key, from a source you trust")
     arguments = parser.parse_args()
@@ -322,16 +335,12 @@ def main():
         parse_vkey(vkey)
     except ValueError as error:
         parser.error(f"--key: {error}")
-    try:
-        with open(arguments.bundle, "rb") as file:
-            count = verify(file, vkey)
-    except OSError as error:
-        sys.exit(f"{arguments.bundle}: {error.strerror}")
-    except Fault as fault:
-        print(f"fault: {fault}")
-        return 6
-    print(f"ok: {count} entries")
-    return 0
+    all_hold = True
+    for path in arguments.bundle:
+        said, holds = verdict(path, vkey)
+        print(f"{path}: {said}" if len(arguments.bundle) > 1 else said)
+        all_hold = all_hold and holds
+    return 0 if all_hold else 6
 
 
 if __name__ == "__main__":

@@ -42,18 +42,30 @@ inline std::string Framed(std::string_view bytes) {
   return out.append(bytes);
 }
 
-// The bundle of these entries, its checkpoint signed by the log: the coordinator's own hand.
+inline std::vector<std::string> BytesOf(const std::vector<ledger::LoggedEntry>& entries) {
+  std::vector<std::string> bytes;
+  for (const ledger::LoggedEntry& entry : entries) bytes.push_back(entry.bytes);
+  return bytes;
+}
+
+// The checkpoint note of a log with these entries, signed by the log: the coordinator's own hand.
+inline std::string NoteOf(const LedgerBuilder& log, const std::vector<std::string>& entries) {
+  ledger::MerkleTree tree;
+  for (const std::string& bytes : entries) tree.Append(base::LeafHash(bytes));
+  return ledger::SignCheckpoint({KeyOf(log).name, entries.size(), tree.Root()}, log.log_key);
+}
+
+// A bundle, whatever its parts say.
+inline std::string BundleOf(uint64_t count, const std::vector<std::string>& entries,
+                            const std::string& note) {
+  std::string bundle = "crowdteach-bundle/v1\n";
+  base::AppendU64(bundle, count);
+  for (const std::string& bytes : entries) bundle += Framed(bytes);
+  return bundle + Framed(note);
+}
 inline std::string BundleOf(const LedgerBuilder& log,
                             const std::vector<ledger::LoggedEntry>& entries) {
-  std::string bundle = "crowdteach-bundle/v1\n";
-  base::AppendU64(bundle, entries.size());
-  ledger::MerkleTree tree;
-  for (const ledger::LoggedEntry& entry : entries) {
-    bundle += Framed(entry.bytes);
-    tree.Append(entry.leaf);
-  }
-  const ledger::Checkpoint checkpoint{KeyOf(log).name, entries.size(), tree.Root()};
-  return bundle + Framed(ledger::SignCheckpoint(checkpoint, log.log_key));
+  return BundleOf(entries.size(), BytesOf(entries), NoteOf(log, BytesOf(entries)));
 }
 inline std::string BundleOf(const LedgerBuilder& log) { return BundleOf(log, log.entries); }
 
