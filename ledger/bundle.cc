@@ -40,14 +40,17 @@ class Reader {
   // word. A bad length is a kInvalidArgument value, an error of the source an error.
   StatusOr<StatusOr<std::string>> Record(size_t max) {
     CT_ASSIGN_OR_RETURN(const std::string prefix, Take(4));
-    if (prefix.size() < 4) return StatusOr<std::string>(InvalidArgument("the file ends before it"));
+    if (prefix.size() < 4)
+      return StatusOr<std::string>(
+          InvalidArgument("the file ends before it: was it cut short? Get it again"));
     const uint32_t length = base::ReadU32(prefix.data());
     if (length == 0 || length > max) {
       return StatusOr<std::string>(InvalidArgument("its length {} is not in 1 to {}", length, max));
     }
     CT_ASSIGN_OR_RETURN(std::string bytes, Take(length));
     if (bytes.size() < length) {
-      return StatusOr<std::string>(InvalidArgument("the file ends inside it"));
+      return StatusOr<std::string>(
+          InvalidArgument("the file ends inside it: was it cut short? Get it again"));
     }
     return StatusOr<std::string>(std::move(bytes));
   }

@@ -175,7 +175,8 @@ class Checker {
   // The digest and the role of what is missing, empty if nothing is.
   std::string Missing(BlobKind kind, const base::Hash& digest, std::string_view role) {
     if (folder_.Look(kind, digest) != Found::kMissing) return {};
-    return fmt::format("{} {} is not among the artifacts", role, base::Hex(digest));
+    return fmt::format("{} {} is not among the artifacts, or cannot be read", role,
+                       base::Hex(digest));
   }
 
   Status CheckPass(const CampaignCheck& campaign, const Round& round, const Pass& pass) {

@@ -96,6 +96,7 @@ StatusOr<Evidence> FindEvidence(const std::string& path, const std::string& arti
     if (artifacts.empty() && fs::is_directory(folder, error)) evidence.artifacts_path = folder;
   }
   if (!fs::exists(evidence.bundle_path, error)) {
+    if (error) return ErrnoStatus(error.value(), evidence.bundle_path);
     return NotFound("{}: there is no such file; give a bundle, or the folder of an export",
                     evidence.bundle_path);
   }
@@ -119,10 +120,13 @@ StatusOr<ledger::VerifierKey> PinnedKey(const std::string& key) {
                        : InvalidArgument("--key {}: neither a file nor a verifier key: {}", key,
                                          Message(parsed.status()));
   }
-  CT_ASSIGN_OR_RETURN(std::string text, base::ReadFile(key, kMaxKeyFileBytes));
-  StatusOr<ledger::VerifierKey> from_file = ledger::ParseVkey(Trimmed(std::move(text)));
+  StatusOr<std::string> text = base::ReadFile(key, kMaxKeyFileBytes);
+  if (!text.ok()) {
+    return Annotate(text.status(), "--key must be the log's verifier key, or a file that holds it");
+  }
+  StatusOr<ledger::VerifierKey> from_file = ledger::ParseVkey(Trimmed(*std::move(text)));
   if (from_file.ok()) return from_file;
-  return Annotate(from_file.status(), key);
+  return Annotate(from_file.status(), fmt::format("--key {}", key));
 }
 
 }  // namespace crowdteach::audit

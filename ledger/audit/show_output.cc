@@ -162,6 +162,7 @@ std::string CsvCell(const std::string& text) {
 }  // namespace
 
 std::string SummaryTable(const Summary& summary) {
+  if (summary.entries == 0) return "the log is empty\n";
   std::string text;
   for (const CampaignSummary& campaign : summary.campaigns) {
     text += fmt::format(

@@ -44,7 +44,7 @@ constexpr ClaimText kTexts[] = {
 };
 
 std::string_view WhyRefusedUnseen(bool with_artifacts) {
-  return with_artifacts ? "the update cannot be read among the artifacts"
+  return with_artifacts ? "the update is not among the artifacts, or cannot be read"
                         : "it follows from the update: give --artifacts";
 }
 
