@@ -23,14 +23,6 @@ class Programs(unittest.TestCase):
         self.assertIn("libgrpc", libraries_of("crowdteachd"))
         self.assertNotIn("libgrpc", libraries_of("crowdteach-audit"))
 
-    def test_help_comes_at_once(self):
-        best = 1e9
-        for _ in range(10):
-            begun = time.monotonic()
-            subprocess.run([BIN / "crowdteach", "--help"], check=True, stdout=subprocess.DEVNULL)
-            best = min(best, time.monotonic() - begun)
-        print(f"crowdteach --help: {best * 1000:.1f} ms")
-        self.assertLess(best, 0.05)
 
 
 if __name__ == "__main__":
