@@ -1,13 +1,12 @@
 #include "client/campaign_toml.h"
 
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <limits>
-#include <system_error>
 
 #include "client/toml_reader.h"
+#include "learning/data/readers.h"
 #include "ledger/terms.h"
+#include "proto/base/file.h"
 
 namespace crowdteach::client {
 namespace {
@@ -191,24 +190,6 @@ StatusOr<CampaignFile> ReadCampaign(TomlReader& in, const std::string& name) {
   return file;
 }
 
-StatusOr<std::string> ReadText(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    return InvalidArgument("{}: is a folder; a file is wanted", path);
-  }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return ErrnoStatus(errno, path);
-  std::string text(kMaxFileBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return Unavailable("{}: cannot be read", path);
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kMaxFileBytes) {
-    return InvalidArgument("{}: longer than {} bytes", path, kMaxFileBytes);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string CampaignFile::ValidationSpec() const {
@@ -223,10 +204,12 @@ StatusOr<CampaignFile> ParseCampaign(std::string_view text, const std::string& n
 }
 
 StatusOr<CampaignFile> LoadCampaign(const std::string& path, const std::vector<std::string>& sets) {
-  CT_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  CT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, kMaxFileBytes));
   CT_ASSIGN_OR_RETURN(TomlReader in, TomlReader::Parse(text, path, sets));
   CT_ASSIGN_OR_RETURN(CampaignFile file, ReadCampaign(in, path));
-  CT_ASSIGN_OR_RETURN(*file.terms.mutable_model_toml(), ReadText(file.model_path));
+  CT_ASSIGN_OR_RETURN(*file.terms.mutable_model_toml(),
+                      base::ReadFile(file.model_path, kMaxFileBytes));
+  CT_RETURN_IF_ERROR(learning::ListCsvColumns(file.ValidationSpec(), file.terms.mutable_data()));
   const Status valid = ledger::ValidateTerms(file.terms);
   if (valid.ok()) return file;
   // Its message starts with the term's key: say where that stands.

@@ -22,8 +22,8 @@
 //   update-readers, validation-readers          "auditors" (or "enrolled", "public")
 //   retention               duration            the dispute window
 //   [data]        input-shape, feature-type (u8 | float32), classes: required; mean = 0,
-//                 deviation = 1 (a real or a list of them); csv-label-column,
-//                 csv-feature-columns: none
+//                 deviation = 1 (a real or a list of them); csv-label-column:
+//                 none; csv-feature-columns: those of the validation set, as they stand
 //   [local]       optimizer (sgd | adam) = "sgd"; learning-rate: required; momentum = 0,
 //                 weight-decay = 0, fedprox-mu = 0, batch-size = 32; steps or epochs: one of them
 //   [validation]  path: required; prefix (of IDX files in a folder), limit (0: all): none
@@ -63,8 +63,9 @@ struct CampaignFile {
 StatusOr<CampaignFile> ParseCampaign(std::string_view text, const std::string& name,
                                      const std::vector<std::string>& sets = {});
 
-// Reads the file and the model's text, and validates the terms (ledger::ValidateTerms).
-// kInvalidArgument, kNotFound, kPermissionDenied, kUnavailable.
+// Reads the file, the model's text, and the columns of a validation table unless they are listed
+// (learning::ListCsvColumns), and validates the terms (ledger::ValidateTerms). kInvalidArgument,
+// kNotFound, kPermissionDenied, kUnavailable.
 StatusOr<CampaignFile> LoadCampaign(const std::string& path,
                                     const std::vector<std::string>& sets = {});
 

@@ -41,15 +41,16 @@ Status MakeWeights(const CampaignFile& file, const learning::ModelSpec& spec, ui
 StatusOr<learning::ExamplesFile> MakeValidation(const CampaignFile& file,
                                                 ledger::ArtifactStore* blobs,
                                                 PreparedCampaign* prepared) {
+  const v1::DataTerms& data = prepared->open.terms().data();
   learning::ReadOptions read;
   read.limit = file.validation_limit;
   CT_ASSIGN_OR_RETURN(const learning::ExamplesFile plain,
-                      learning::ReadDataset(file.ValidationSpec(), file.terms.data(), read));
+                      learning::ReadDataset(file.ValidationSpec(), data, read));
   const std::string path = blobs->TemporaryPath();
   CT_ASSIGN_OR_RETURN(
       learning::ExamplesFile salted,
       learning::MakeValidationSet(plain, base::RandomBytes(plain.count() * learning::kSaltBytes),
-                                  path, file.terms.data()));
+                                  path, data));
   const learning::ValidationCommitment commitment = learning::CommitmentOf(salted);
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kValidation, path));
   prepared->validation = blob.digest;

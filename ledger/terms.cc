@@ -129,7 +129,6 @@ Status CheckColumns(const v1::DataTerms& data, uint64_t features) {
                "name the column that holds the label");
   }
   CT_RETURN_IF_ERROR(CheckLabel("data.csv-label-column", data.csv_label_column()));
-  if (columns.empty()) return OkStatus();
   CT_RETURN_IF_ERROR(CheckUnique("data.csv-feature-columns", columns));
   if (std::find(columns.begin(), columns.end(), data.csv_label_column()) != columns.end()) {
     return Bad("data.csv-feature-columns", base::Quoted(data.csv_label_column()),

@@ -1,11 +1,13 @@
 #include "client/commands/terms_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string_view>
 
 #include "learning/fixed_point.h"
 #include "ledger/canonical.h"
+#include "proto/base/bytes.h"
 #include "proto/cli/cli.h"
 
 namespace crowdteach::client {
@@ -36,6 +38,27 @@ std::string LocalText(const v1::LocalTerms& local) {
   return text;
 }
 
+// Other people's names, so many of them that a line holds.
+template <typename Names>
+std::string List(const Names& names, int most) {
+  std::string list;
+  for (int i = 0; i < names.size() && i < most; ++i) {
+    list += fmt::format("{}{}", i == 0 ? "" : ", ", base::Quoted(names[i]));
+  }
+  if (names.size() > most) list += fmt::format(", … ({} in all)", names.size());
+  return list;
+}
+
+std::string DataText(const v1::DataTerms& data) {
+  return fmt::format("[{}] {}; classes {}", fmt::join(data.input_shape(), ", "),
+                     data.feature_type() == v1::U8 ? "bytes" : "numbers", List(data.classes(), 12));
+}
+
+std::string TableText(const v1::DataTerms& data) {
+  return fmt::format("label in column {}, features in {}", base::Quoted(data.csv_label_column()),
+                     List(data.csv_feature_columns(), 12));
+}
+
 void Row(std::string* text, std::string_view name, std::string_view value) {
   *text += fmt::format("  {:<18} {}\n", name, value);
 }
@@ -53,6 +76,8 @@ std::string TermsText(const v1::CampaignOpen& open) {
   Row(&text, "model",
       fmt::format("{} trainable parameters, first loss {:.4f} nats on {} examples",
                   open.parameters(), first_loss, open.validation_count()));
+  Row(&text, "data", DataText(terms.data()));
+  if (!terms.data().csv_label_column().empty()) Row(&text, "tables", TableText(terms.data()));
   Row(&text, "local training", LocalText(terms.local()));
   Row(&text, "rounds",
       fmt::format("{}, {} teachers in each, at least {}", terms.rounds(), terms.teachers(),
@@ -71,9 +96,10 @@ std::string TermsText(const v1::CampaignOpen& open) {
                   terms.dispute_ms() == 0 ? std::string("at once")
                                           : cli::FormatDuration(terms.dispute_ms())));
   Row(&text, "your updates",
-      fmt::format("may be read by {}; kept {} after close", ReadersText(terms.update_readers()),
-                  terms.retention_ms() == 0 ? std::string("no longer than")
-                                            : cli::FormatDuration(terms.retention_ms())));
+      fmt::format("may be read by {}; kept until {}", ReadersText(terms.update_readers()),
+                  terms.retention_ms() == 0
+                      ? std::string("the close at least")
+                      : cli::FormatDuration(terms.retention_ms()) + " after it at least"));
   Row(&text, "validation set",
       fmt::format("secret until close, then for {}", ReadersText(terms.validation_readers())));
   return text;

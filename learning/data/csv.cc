@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "learning/data/csv_records.h"
@@ -20,45 +21,53 @@ struct Columns {
   std::vector<size_t> features;  // in input order
 };
 
-StatusOr<size_t> FindColumn(const std::vector<std::string>& header, const std::string& name,
-                            const CsvRecords& records) {
-  size_t found = header.size();
-  for (size_t i = 0; i < header.size(); ++i) {
-    if (header[i] != name) continue;
-    if (found < header.size()) {
-      return InvalidArgument("{}:{}: two columns are called {}", records.name(), records.line(),
-                             base::Quoted(name));
-    }
-    found = i;
+StatusOr<std::vector<std::string>> ReadHeader(CsvRecords* records) {
+  std::vector<std::string> header;
+  CT_ASSIGN_OR_RETURN(const bool found, records->Next(&header, kMaxColumns));
+  if (!found) {
+    return InvalidArgument("{}:1: the file is empty; a header must come first", records->name());
   }
-  if (found == header.size()) {
-    return InvalidArgument("{}:{}: the header has no column {}, which the campaign's terms name",
-                           records.name(), records.line(), base::Quoted(name));
+  for (const char* mark : {"\xff\xfe", "\xfe\xff"}) {
+    if (header[0].compare(0, 2, mark) != 0) continue;
+    return InvalidArgument("{}:1: the file is UTF-16; save it as UTF-8", records->name());
   }
-  return found;
+  return header;
 }
 
-StatusOr<Columns> FindColumns(const std::vector<std::string>& header, const v1::DataTerms& terms,
+// Where each name stands in a header. A name the terms use must stand there once.
+class Header {
+ public:
+  Header(const std::vector<std::string>& names, const CsvRecords& records) : records_(records) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!places_.emplace(names[i], i).second) twice_.insert(names[i]);
+    }
+  }
+
+  StatusOr<size_t> Find(const std::string& name) const {
+    const auto place = places_.find(name);
+    if (place == places_.end()) {
+      return InvalidArgument("{}:{}: the header has no column {}, which the campaign's terms name",
+                             records_.name(), records_.line(), base::Quoted(name));
+    }
+    if (!twice_.contains(name)) return place->second;
+    return InvalidArgument("{}:{}: two columns are called {}", records_.name(), records_.line(),
+                           base::Quoted(name));
+  }
+
+ private:
+  const CsvRecords& records_;
+  std::map<std::string_view, size_t> places_;
+  std::set<std::string_view> twice_;
+};
+
+StatusOr<Columns> FindColumns(const std::vector<std::string>& names, const v1::DataTerms& terms,
                               const CsvRecords& records) {
+  const Header header(names, records);
   Columns columns;
-  CT_ASSIGN_OR_RETURN(columns.label, FindColumn(header, terms.csv_label_column(), records));
-  if (terms.csv_feature_columns().empty()) {
-    for (size_t i = 0; i < header.size(); ++i) {
-      if (i != columns.label) columns.features.push_back(i);
-    }
-  } else {
-    // One pass over the header, not one for each of possibly many columns.
-    std::map<std::string_view, size_t> place;
-    std::map<std::string_view, size_t> times;
-    for (size_t i = 0; i < header.size(); ++i) {
-      place.emplace(header[i], i);
-      ++times[header[i]];
-    }
-    for (const std::string& name : terms.csv_feature_columns()) {
-      const auto at = place.find(name);
-      if (at == place.end() || times[name] > 1) return FindColumn(header, name, records).status();
-      columns.features.push_back(at->second);
-    }
+  CT_ASSIGN_OR_RETURN(columns.label, header.Find(terms.csv_label_column()));
+  for (const std::string& name : terms.csv_feature_columns()) {
+    CT_ASSIGN_OR_RETURN(const size_t place, header.Find(name));
+    columns.features.push_back(place);
   }
   const ExampleFormat format(terms);
   if (columns.features.size() != format.features) {
@@ -123,11 +132,7 @@ StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
         name);
   }
   CsvRecords records(std::move(source));
-  std::vector<std::string> fields;
-  CT_ASSIGN_OR_RETURN(const bool has_header, records.Next(&fields, kMaxColumns));
-  if (!has_header)
-    return InvalidArgument("{}:1: the file is empty; a header must come first", name);
-  const std::vector<std::string> header = std::move(fields);
+  CT_ASSIGN_OR_RETURN(const std::vector<std::string> header, ReadHeader(&records));
   CT_ASSIGN_OR_RETURN(const Columns columns, FindColumns(header, terms, records));
   std::map<std::string_view, uint32_t> class_of;
   for (int i = 0; i < terms.classes_size(); ++i) {
@@ -137,7 +142,7 @@ StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
   CT_ASSIGN_OR_RETURN(ExamplesWriter writer, ExamplesWriter::InMemory(terms, name));
   const ExampleFormat format(terms);
   std::string features(format.feature_bytes(), '\0');
-  fields.clear();
+  std::vector<std::string> fields;
   while (options.limit == 0 || writer.count() < options.limit) {
     CT_ASSIGN_OR_RETURN(const bool more, records.Next(&fields, header.size()));
     if (!more) break;
@@ -176,6 +181,29 @@ StatusOr<ExamplesFile> ReadCsv(const std::string& path, const v1::DataTerms& ter
                                const ReadOptions& options) {
   CT_ASSIGN_OR_RETURN(ByteSource source, ByteSource::Open(path));
   return ReadTable(std::move(source), terms, options);
+}
+
+Status ListCsvColumns(const std::string& spec, v1::DataTerms* terms) {
+  if (terms->csv_label_column().empty() || !terms->csv_feature_columns().empty()) {
+    return OkStatus();
+  }
+  if (!IsCsv(spec)) {
+    return InvalidArgument(
+        "{} is no CSV file whose header could tell the order of the features: list them as "
+        "csv-feature-columns",
+        spec);
+  }
+  CT_ASSIGN_OR_RETURN(ByteSource source, ByteSource::Open(spec));
+  CsvRecords records(std::move(source));
+  CT_ASSIGN_OR_RETURN(const std::vector<std::string> names, ReadHeader(&records));
+  const Header header(names, records);
+  CT_RETURN_IF_ERROR(header.Find(terms->csv_label_column()).status());
+  for (const std::string& name : names) {
+    if (name == terms->csv_label_column()) continue;
+    CT_RETURN_IF_ERROR(header.Find(name).status());
+    terms->add_csv_feature_columns(name);
+  }
+  return OkStatus();
 }
 
 StatusOr<ExamplesFile> ParseCsv(std::string_view text, const std::string& name,

@@ -57,10 +57,12 @@ StatusOr<ExamplesFile> ReadFolder(const std::string& folder, const std::string& 
 
 }  // namespace
 
+bool IsCsv(std::string_view spec) { return EndsWith(spec, ".csv") || EndsWith(spec, ".csv.gz"); }
+
 StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
                                    const ReadOptions& options) {
   if (IsFolder(spec)) return ReadFolder(spec, "train", terms, options);
-  if (EndsWith(spec, ".csv") || EndsWith(spec, ".csv.gz")) return ReadCsv(spec, terms, options);
+  if (IsCsv(spec)) return ReadCsv(spec, terms, options);
   if (Exists(spec)) {
     return InvalidArgument(
         "{}: one file must be a .csv; IDX images and labels are given as IMAGES,LABELS or as the "

@@ -30,6 +30,9 @@ struct ReadOptions {
 StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
                                    const ReadOptions& options = {});
 
+// Whether ReadDataset takes `spec` for a table.
+bool IsCsv(std::string_view spec);
+
 // IDX (LeCun's MNIST format): big-endian magic 00 00 type rank, u32 dimensions, values. Images are
 // type 0x08 (u8) for feature-type "u8" and 0x0D (big-endian float32) for "float32"; labels are type
 // 0x08, rank 1; label n is class n. The shape behind the count must equal input_shape up to leading
@@ -43,13 +46,20 @@ StatusOr<ExamplesFile> ReadIdx(const std::string& images_path, const std::string
 // CSV by RFC 4180, strictly: a header; comma-separated; fields with commas, quotes or line breaks
 // in double quotes, a quote inside doubled; lines end in LF or CRLF; an UTF-8 byte order mark is
 // skipped. The label column's text must be one of DataTerms.classes exactly. Feature columns are
-// those of csv_feature_columns in that order, or all but the label as they stand; other columns are
-// ignored; no field is longer than 1 MiB. Numbers are decimal with '.', independent of locale,
+// those of csv_feature_columns in that order, wherever they stand; other columns are ignored; no
+// field is longer than 1 MiB. Numbers are decimal with '.', independent of locale,
 // finite; for feature-type "u8" whole numbers 0-255.
 StatusOr<ExamplesFile> ReadCsv(const std::string& path, const v1::DataTerms& terms,
                                const ReadOptions& options = {});
 
-// The same from bytes in memory, for tests and fuzzing; `name` stands for the file in messages.
+// Lists the feature columns in terms that name a label column only: all others of the table at
+// `spec`, in its order, so that every owner's table gives the same features in the same order,
+// however its columns stand. kInvalidArgument: `spec` is no CSV file, has no such label column, or
+// calls two columns by one name. Otherwise as ReadCsv.
+Status ListCsvColumns(const std::string& spec, v1::DataTerms* terms);
+
+// The same as ReadIdx and ReadCsv from bytes in memory, for tests and
+// fuzzing; `name` stands for the file in messages.
 StatusOr<ExamplesFile> ParseIdx(std::string_view images, std::string_view labels,
                                 const v1::DataTerms& terms, const ReadOptions& options = {});
 StatusOr<ExamplesFile> ParseCsv(std::string_view text, const std::string& name,

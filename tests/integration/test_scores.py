@@ -46,13 +46,18 @@ class Scores(CrowdTest):
                     self.assertEqual(teacher["score_nats"], 0)
 
     def table(self, name, rows, seed):
-        """Two separable classes of eight columns."""
+        """Two classes, told apart by eight columns; their order is each file's own."""
         draw = random.Random(seed)
-        lines = [",".join([f"x{i}" for i in range(8)] + ["diagnosis"])]
+        columns = [f"x{i}" for i in range(8)] + ["diagnosis"]
+        draw.shuffle(columns)
+        lines = [",".join(columns)]
         for row in range(rows):
             label = ("benign", "malignant")[row % 2]
             centre = 1.0 if label == "malignant" else -1.0
-            lines.append(",".join([f"{draw.gauss(centre, 1):.4f}" for _ in range(8)] + [label]))
+            # Half of the columns fall where the others rise: mixed up, they would cancel out.
+            values = {f"x{i}": f"{draw.gauss(centre if i < 4 else -centre, 1):.4f}"
+                      for i in range(8)} | {"diagnosis": label}
+            lines.append(",".join(values[column] for column in columns))
         path = self.dir / name
         path.write_text("\n".join(lines) + "\n")
         return path

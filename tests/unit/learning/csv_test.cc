@@ -1,5 +1,10 @@
+#include <fmt/ranges.h>
+
 #include <clocale>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "learning/data/readers.h"
 #include "tests/support/catch.h"
@@ -8,9 +13,11 @@
 namespace crowdteach::learning {
 namespace {
 
-v1::DataTerms Terms(v1::FeatureType type = v1::FLOAT32) {
+v1::DataTerms Terms(v1::FeatureType type = v1::FLOAT32,
+                    const std::vector<std::string>& columns = {"a", "b"}) {
   v1::DataTerms terms = SmallTerms({2}, type, {"cat", "big dog", "1"});
   terms.set_csv_label_column("label");
+  for (const std::string& name : columns) terms.add_csv_feature_columns(name);
   return terms;
 }
 
@@ -35,10 +42,7 @@ TEST_CASE("CSV: quotes, line ends, byte order mark, columns in the terms' order"
       "1.5,\"x,\n\"\"y\",big dog,-2e3\r\n"
       " 4 ,,\"cat\",.5\n"
       "0,z,1,1e-60";
-  v1::DataTerms terms = Terms();
-  terms.add_csv_feature_columns("b");
-  terms.add_csv_feature_columns("a");
-  const auto file = ParseCsv(text, "t.csv", terms);
+  const auto file = ParseCsv(text, "t.csv", Terms(v1::FLOAT32, {"b", "a"}));
   REQUIRE(file.status() == OkStatus());
   REQUIRE(file->count() == 3);
   REQUIRE(file->label(0) == 1);
@@ -49,13 +53,40 @@ TEST_CASE("CSV: quotes, line ends, byte order mark, columns in the terms' order"
   REQUIRE(Values(*file, 2) == std::vector<float>{0, 0});
 }
 
-TEST_CASE("CSV: without listed columns all but the label stand as they are; bytes; limit") {
-  const auto file = ParseCsv("x,label,y\n0,cat,255\n7,1,8\n", "t.csv", Terms(v1::U8));
+TEST_CASE("CSV: bytes; limit") {
+  const v1::DataTerms terms = Terms(v1::U8, {"x", "y"});
+  const auto file = ParseCsv("x,label,y\n0,cat,255\n7,1,8\n", "t.csv", terms);
   REQUIRE(file.status() == OkStatus());
   REQUIRE(file->features(0) == std::string("\0\xff", 2));
   REQUIRE(file->features(1) == "\x07\x08");
-  REQUIRE(ParseCsv("x,label,y\n0,cat,255\nbad", "t.csv", Terms(v1::U8), {.limit = 1})->count() ==
-          1);
+  REQUIRE(ParseCsv("x,label,y\n0,cat,255\nbad", "t.csv", terms, {.limit = 1})->count() == 1);
+}
+
+TEST_CASE("CSV: terms without feature columns get those of a table, in its order") {
+  char folder[] = "/tmp/crowdteach-csv-XXXXXX";
+  REQUIRE(mkdtemp(folder) != nullptr);
+  const std::string path = std::string(folder) + "/t.csv";
+  const auto list = [&](std::string_view text, const std::string& spec) -> StatusOr<std::string> {
+    std::ofstream(path, std::ios::binary) << text;
+    v1::DataTerms terms = Terms(v1::U8, {});
+    CT_RETURN_IF_ERROR(ListCsvColumns(spec, &terms));
+    return fmt::format("{}", fmt::join(terms.csv_feature_columns(), " "));
+  };
+  REQUIRE(list("z,label,a\n1,cat,2\n", path).value() == "z a");
+  REQUIRE(Message(list("z,label,z\n", path).status()) == path + ":1: two columns are called \"z\"");
+  REQUIRE(Message(list("z,a\n", path).status()) ==
+          path + ":1: the header has no column \"label\", which the campaign's terms name");
+  REQUIRE(Message(list("\xff\xfez\n", path).status()) ==
+          path + ":1: the file is UTF-16; save it as UTF-8");
+  REQUIRE(Message(list("", folder).status()).find("list them as csv-feature-columns") !=
+          std::string::npos);
+  std::filesystem::remove_all(folder);
+
+  v1::DataTerms listed = Terms(v1::U8, {"b", "a"});
+  REQUIRE(ListCsvColumns("/nonexistent.csv", &listed).ok());
+  REQUIRE(listed.csv_feature_columns(0) == "b");
+  v1::DataTerms no_csv;
+  REQUIRE(ListCsvColumns("/nonexistent", &no_csv).ok());
 }
 
 TEST_CASE("CSV errors name file, line and column") {
@@ -65,6 +96,9 @@ TEST_CASE("CSV errors name file, line and column") {
           "t.csv:1: the header has no column \"label\", which the campaign's terms name");
   REQUIRE(ErrorOf("label,b,label\n") == "t.csv:1: two columns are called \"label\"");
   REQUIRE(ErrorOf("a,label\n") ==
+          "t.csv:1: the header has no column \"b\", which the campaign's terms name");
+  REQUIRE(ErrorOf("a,label,a,b\n") == "t.csv:1: two columns are called \"a\"");
+  REQUIRE(ErrorOf("a,label\n", Terms(v1::U8, {"a"})) ==
           "t.csv:1: 1 feature columns, but the campaign's input-shape [2] has 2 values");
   REQUIRE(ErrorOf("a,b,label\n1,2\n") == "t.csv:2: 2 columns, but the header has 3");
   REQUIRE(ErrorOf("a,b,label\n1,2,cat,4\n") == "t.csv:2: more than 3 columns");

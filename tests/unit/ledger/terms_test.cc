@@ -146,6 +146,9 @@ const std::vector<BadTerms>& BadTable() {
        "data.csv-label-column = \"\": must be set when data.csv-feature-columns is; name the "
        "column "
        "that holds the label"},
+      {[](T& t) { t.mutable_data()->set_csv_label_column("y"); },
+       "data.csv-feature-columns = 0 columns: must be 24 columns, as many as data.input-shape has "
+       "values; list the missing ones or mend the shape"},
       {[](T& t) {
          t.mutable_data()->set_csv_label_column("y");
          t.mutable_data()->add_csv_feature_columns("y");
