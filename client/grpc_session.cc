@@ -1,6 +1,7 @@
 #include "client/grpc_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "ledger/canonical.h"
@@ -9,6 +10,7 @@
 #include "ledger/state.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
+#include "proto/base/utc_time.h"
 #include "proto/wire/certificates.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/retry.h"
@@ -20,6 +22,7 @@ namespace {
 using wire::FromGrpc;
 
 constexpr char kProgram[] = "crowdteach 0.1.0";
+constexpr uint64_t kMaxClockSkewMs = 86'400'000;
 constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
 // Opening a campaign waits for the coordinator to evaluate the model.
 constexpr int kSubmitTimeoutS = 600;
@@ -30,17 +33,34 @@ void GrpcSession::Authorize(grpc::ClientContext* context) const {
   if (!token_.empty()) context->AddMetadata("authorization", "Bearer " + base::Hex(token_));
 }
 
-Status GrpcSession::NoteHead(const std::string& note, const ledger::Checkpoint& head) {
-  if (head.size == seen_size_ && head.root != seen_root_) {
-    return DataLoss(
-        "the coordinator shows two different logs of {} entries: a fork. Keep {} and "
-        "tell an auditor",
-        head.size, home_->path() + "/head");
+StatusOr<std::vector<base::Hash>> GrpcSession::AskProof(uint64_t old_size, uint64_t size) {
+  v1::GetConsistencyRequest request;
+  request.set_old_size(old_size);
+  request.set_size(size);
+  v1::GetConsistencyReply reply;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeoutS);
+  CT_RETURN_IF_ERROR(FromGrpc(stub_->GetConsistency(&context, request, &reply)));
+  std::vector<base::Hash> proof(static_cast<size_t>(reply.proof_size()));
+  for (int i = 0; i < reply.proof_size(); ++i) {
+    CT_ASSIGN_OR_RETURN(proof[static_cast<size_t>(i)], base::HashFromBytes(reply.proof(i)));
   }
-  if (head.size <= seen_size_) return OkStatus();
-  CT_RETURN_IF_ERROR(home_->SaveHead(note));
-  seen_size_ = head.size;
-  seen_root_ = head.root;
+  return proof;
+}
+
+Status GrpcSession::NoteTime(uint64_t log_time_ms) {
+  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
+  const auto now_ms = static_cast<uint64_t>(
+      duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+  // What is signed is good until ten minutes after the log's time, so a log in the future would
+  // get signatures that stay good for as long.
+  if (log_time_ms > now_ms + kMaxClockSkewMs || now_ms > log_time_ms + kMaxClockSkewMs) {
+    return FailedPrecondition(
+        "the coordinator's clock says {}, this machine's {}: more than a day apart; set the one "
+        "that is wrong",
+        base::UtcTime(log_time_ms), base::UtcTime(now_ms));
+  }
+  log_time_ms_ = std::max(log_time_ms_, log_time_ms);
   return OkStatus();
 }
 
@@ -52,11 +72,8 @@ StatusOr<ledger::VerifiedReceipt> GrpcSession::OpenReceipt(const std::string& re
 }
 
 Status GrpcSession::Hello() {
-  CT_ASSIGN_OR_RETURN(const std::string known, home_->LoadHead());
-  if (!known.empty()) {
-    CT_ASSIGN_OR_RETURN(const ledger::Checkpoint head, ledger::OpenCheckpoint(known, log_key_));
-    seen_size_ = head.size;
-    seen_root_ = head.root;
+  if (!seen_.has_value()) {
+    CT_ASSIGN_OR_RETURN(seen_, SeenHead::Load(home_, log_key_));
   }
   v1::HelloRequest request;
   request.set_protocol_version(wire::kProtocolVersion);
@@ -69,19 +86,16 @@ Status GrpcSession::Hello() {
   if (!genesis.entry.intent.has_genesis_body()) {
     return DataLoss("the coordinator's entry 0 is not a GENESIS");
   }
+  CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts,
+                      ledger::ParseReceipt(reply.genesis_receipt()));
+  CT_RETURN_IF_ERROR(seen_->SeeNewest(
+      parts.checkpoint, genesis.checkpoint,
+      [this](uint64_t old_size, uint64_t size) { return AskProof(old_size, size); }));
+  CT_RETURN_IF_ERROR(NoteTime(reply.log_time_ms()));
   genesis_hash_ = genesis.entry.leaf;
   genesis_ = genesis.entry.intent.genesis_body();
   nonce_ = reply.nonce();
-  log_time_ms_ = reply.log_time_ms();
-  if (genesis.checkpoint.size < seen_size_) {
-    return DataLoss(
-        "the log has {} entries but had {} before: it was rolled back. Keep {} as "
-        "evidence and tell an auditor",
-        genesis.checkpoint.size, seen_size_, home_->path() + "/head");
-  }
-  CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts,
-                      ledger::ParseReceipt(reply.genesis_receipt()));
-  return NoteHead(parts.checkpoint, genesis.checkpoint);
+  return OkStatus();
 }
 
 Status GrpcSession::OpenSession() {
@@ -104,8 +118,7 @@ Status GrpcSession::OpenSession() {
   account_ = reply.account();
   role_ = reply.role();
   next_sequence_ = reply.next_sequence();
-  log_time_ms_ = std::max(log_time_ms_, reply.log_time_ms());
-  return OkStatus();
+  return NoteTime(reply.log_time_ms());
 }
 
 Status GrpcSession::Open(const std::string& address) {
@@ -113,27 +126,29 @@ Status GrpcSession::Open(const std::string& address) {
   CT_RETURN_IF_ERROR(Hello());
   CT_RETURN_IF_ERROR(OpenSession());
   if (account_ == 0) return OkStatus();
-  return SettlePending();
+  return SettlePending({}).status();
 }
 
-StatusOr<v1::Statement> GrpcSession::OpenStatement(const v1::SignedStatement& sealed) const {
+StatusOr<v1::Statement> GrpcSession::TakeStatement(const v1::SignedStatement& sealed,
+                                                   std::string_view subject) {
   if (!ledger::VerifyDsse(genesis_.operator_key(), ledger::kStatementType, sealed.payload(),
                           sealed.signature())) {
     return DataLoss("the coordinator's statement is not signed by the log's operator");
   }
   CT_ASSIGN_OR_RETURN(v1::Statement statement, ledger::Decode<v1::Statement>(sealed.payload()));
-  if (statement.genesis() != base::View(genesis_hash_)) {
-    return DataLoss("the coordinator's statement is about another log");
+  if (statement.genesis() != base::View(genesis_hash_) || statement.subject() != subject) {
+    return DataLoss("the coordinator's statement is about something else");
   }
+  CT_RETURN_IF_ERROR(home_->SaveStatement(sealed, statement.kind(), subject));
   return statement;
 }
 
 Status GrpcSession::ReadRefusal(const v1::SignedStatement& refusal,
-                                const v1::SignedIntent& sealed) const {
-  CT_ASSIGN_OR_RETURN(const v1::Statement statement, OpenStatement(refusal));
-  if (statement.kind() != v1::INTENT_REFUSED ||
-      statement.subject() != base::View(base::Sha256Of(sealed.payload()))) {
-    return DataLoss("the coordinator's refusal is about something else");
+                                const v1::SignedIntent& sealed) {
+  const base::Hash subject = base::Sha256Of(sealed.payload());
+  CT_ASSIGN_OR_RETURN(const v1::Statement statement, TakeStatement(refusal, base::View(subject)));
+  if (statement.kind() != v1::INTENT_REFUSED) {
+    return DataLoss("the coordinator's refusal is a statement of another kind");
   }
   return FromPeer(FailedPrecondition("{}", statement.reason()));
 }
@@ -152,7 +167,9 @@ Status GrpcSession::CheckOperator(const ledger::LoggedEntry& logged) const {
 StatusOr<VerifiedEntry> GrpcSession::Verify(const std::string& receipt) {
   CT_ASSIGN_OR_RETURN(ledger::VerifiedReceipt verified, OpenReceipt(receipt));
   CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts, ledger::ParseReceipt(receipt));
-  CT_RETURN_IF_ERROR(NoteHead(parts.checkpoint, verified.checkpoint));
+  CT_RETURN_IF_ERROR(
+      seen_->See(parts.checkpoint, verified.checkpoint,
+                 [this](uint64_t old_size, uint64_t size) { return AskProof(old_size, size); }));
   CT_RETURN_IF_ERROR(CheckOperator(verified.entry));
   return VerifiedEntry{std::move(verified.entry), receipt};
 }
@@ -161,11 +178,10 @@ StatusOr<VerifiedEntry> GrpcSession::Send(const v1::SignedIntent& sealed) {
   v1::SubmitRequest request;
   *request.mutable_intent() = sealed;
   v1::SubmitReply reply;
-  grpc::ClientContext context;
-  SetTimeout(&context, kSubmitTimeoutS);
-  Authorize(&context);
-  CT_RETURN_IF_ERROR(FromGrpc(stub_->Submit(&context, request, &reply)));
-  log_time_ms_ = std::max(log_time_ms_, reply.log_time_ms());
+  CT_RETURN_IF_ERROR(Authorized(kSubmitTimeoutS, [&](grpc::ClientContext* context) {
+    return stub_->Submit(context, request, &reply);
+  }));
+  CT_RETURN_IF_ERROR(NoteTime(reply.log_time_ms()));
   if (reply.next_sequence() != 0) next_sequence_ = reply.next_sequence();
   if (reply.has_refusal()) {
     const Status refusal = ReadRefusal(reply.refusal(), sealed);
@@ -182,15 +198,25 @@ StatusOr<VerifiedEntry> GrpcSession::Send(const v1::SignedIntent& sealed) {
   return entry;
 }
 
-Status GrpcSession::SettlePending() {
+StatusOr<std::optional<VerifiedEntry>> GrpcSession::SettlePending(const v1::Intent& next) {
   CT_ASSIGN_OR_RETURN(const std::optional<v1::SignedIntent> pending, home_->LoadPending());
-  if (!pending.has_value()) return OkStatus();
-  CT_ASSIGN_OR_RETURN(const v1::Intent intent, ledger::DecodeIntent(pending->payload()));
-  if (intent.genesis() != base::View(genesis_hash_)) return home_->SavePending(std::nullopt);
+  std::optional<VerifiedEntry> same;
+  if (!pending.has_value()) return same;
+  CT_ASSIGN_OR_RETURN(v1::Intent intent, ledger::DecodeIntent(pending->payload()));
+  if (intent.genesis() != base::View(genesis_hash_)) {
+    CT_RETURN_IF_ERROR(home_->SavePending(std::nullopt));
+    return same;
+  }
   // The same bytes again: logged already, logged now, or refused with a signed reason.
-  const Status sent = Send(*pending).status();
-  if (sent.ok() || absl::IsFailedPrecondition(sent)) return OkStatus();
-  return sent;
+  StatusOr<VerifiedEntry> sent = Send(*pending);
+  if (absl::IsFailedPrecondition(sent.status()) && IsFromPeer(sent.status())) return same;
+  CT_RETURN_IF_ERROR(sent.status());
+  intent.clear_genesis();
+  intent.clear_account();
+  intent.clear_sequence();
+  intent.clear_not_after_ms();
+  if (ledger::Encode(intent) == ledger::Encode(next)) same = *std::move(sent);
+  return same;
 }
 
 Status GrpcSession::Register(const ledger::SigningKey& token, uint64_t invite_index,
@@ -216,6 +242,10 @@ Status GrpcSession::Register(const ledger::SigningKey& token, uint64_t invite_in
 
 StatusOr<VerifiedEntry> GrpcSession::Submit(v1::Intent body) {
   if (account_ == 0) return FailedPrecondition("this key has no account yet; join with an invite");
+  // Two bodies must never be signed under one number: what is in flight is settled first, and if it
+  // is this very act, its fate is the answer.
+  CT_ASSIGN_OR_RETURN(std::optional<VerifiedEntry> same, SettlePending(body));
+  if (same.has_value()) return *std::move(same);
   body.set_genesis(base::Bytes(genesis_hash_));
   body.set_account(account_);
   body.set_sequence(next_sequence_);
@@ -227,19 +257,17 @@ StatusOr<VerifiedEntry> GrpcSession::Submit(v1::Intent body) {
 
 StatusOr<v1::GetAccountReply> GrpcSession::GetAccount() {
   v1::GetAccountReply reply;
-  grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeoutS);
-  Authorize(&context);
-  CT_RETURN_IF_ERROR(FromGrpc(stub_->GetAccount(&context, {}, &reply)));
+  CT_RETURN_IF_ERROR(Authorized(kCallTimeoutS, [&](grpc::ClientContext* context) {
+    return stub_->GetAccount(context, {}, &reply);
+  }));
   return reply;
 }
 
 StatusOr<v1::ListCampaignsReply> GrpcSession::ListCampaigns() {
   v1::ListCampaignsReply reply;
-  grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeoutS);
-  Authorize(&context);
-  CT_RETURN_IF_ERROR(FromGrpc(stub_->ListCampaigns(&context, {}, &reply)));
+  CT_RETURN_IF_ERROR(Authorized(kCallTimeoutS, [&](grpc::ClientContext* context) {
+    return stub_->ListCampaigns(context, {}, &reply);
+  }));
   return reply;
 }
 
@@ -272,18 +300,23 @@ Status GrpcSession::Attend(uint64_t campaign, const std::function<bool(const v1:
 
 Status GrpcSession::Watch(uint64_t campaign,
                           const std::function<bool(const v1::CampaignView&)>& take) {
-  grpc::ClientContext context;
-  Authorize(&context);
-  const Streaming streaming(this, &context);
   v1::WatchRequest request;
   request.set_campaign(campaign);
-  const auto reader = stub_->Watch(&context, request);
-  v1::CampaignView view;
-  bool more = true;
-  while (more && reader->Read(&view)) more = take(view);
-  if (!more) context.TryCancel();
-  const Status ended = FromGrpc(reader->Finish());
-  return !more ? OkStatus() : ended;
+  for (bool again = true;; again = false) {
+    grpc::ClientContext context;
+    Authorize(&context);
+    const Streaming streaming(this, &context);
+    const auto reader = stub_->Watch(&context, request);
+    v1::CampaignView view;
+    bool more = true;
+    while (more && reader->Read(&view)) more = take(view);
+    if (!more) context.TryCancel();
+    const Status ended = FromGrpc(reader->Finish());
+    if (!more) return OkStatus();
+    if (!again || !absl::IsUnauthenticated(ended)) return ended;
+    CT_RETURN_IF_ERROR(Hello());
+    CT_RETURN_IF_ERROR(OpenSession());
+  }
 }
 
 void GrpcSession::Cancel() {

@@ -5,15 +5,19 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "client/seen_head.h"
 #include "client/session.h"
 #include "crowdteach/v1/coordinator.grpc.pb.h"
 #include "ledger/checkpoint.h"
 #include "ledger/note.h"
 #include "ledger/receipt.h"
+#include "proto/wire/status.h"
 
 namespace crowdteach::client {
 
@@ -52,13 +56,31 @@ class GrpcSession : public Session {
  private:
   Status Hello();
   Status OpenSession();
-  Status SettlePending();
+  // Makes an authorized call; a session that the coordinator forgot (it was restarted, or the time
+  // is up) is opened anew, once.
+  template <typename Call>
+  Status Authorized(int timeout_s, Call&& call) {
+    for (bool again = account_ != 0;; again = false) {
+      grpc::ClientContext context;
+      SetTimeout(&context, timeout_s);
+      Authorize(&context);
+      const Status ended = wire::FromGrpc(call(&context));
+      if (!again || !absl::IsUnauthenticated(ended)) return ended;
+      CT_RETURN_IF_ERROR(Hello());
+      CT_RETURN_IF_ERROR(OpenSession());
+    }
+  }
+  // Sends an intent whose fate is unknown once more. Its entry, if it says the same as `next`.
+  StatusOr<std::optional<VerifiedEntry>> SettlePending(const v1::Intent& next);
   StatusOr<ledger::VerifiedReceipt> OpenReceipt(const std::string& receipt) const;
-  Status NoteHead(const std::string& note, const ledger::Checkpoint& head);
+  StatusOr<std::vector<base::Hash>> AskProof(uint64_t old_size, uint64_t size);
+  Status NoteTime(uint64_t log_time_ms);
   Status CheckOperator(const ledger::LoggedEntry& logged) const;
   StatusOr<VerifiedEntry> Send(const v1::SignedIntent& sealed);
-  Status ReadRefusal(const v1::SignedStatement& refusal, const v1::SignedIntent& sealed) const;
-  StatusOr<v1::Statement> OpenStatement(const v1::SignedStatement& sealed) const;
+  Status ReadRefusal(const v1::SignedStatement& refusal, const v1::SignedIntent& sealed);
+  // Verifies a statement about `subject` and keeps it in the home.
+  StatusOr<v1::Statement> TakeStatement(const v1::SignedStatement& sealed,
+                                        std::string_view subject);
   void Authorize(grpc::ClientContext* context) const;
   Status SendChunks(grpc::ClientWriter<v1::UploadPart>* writer, const v1::UploadHead& head,
                     const TransferProgress& progress);
@@ -94,8 +116,7 @@ class GrpcSession : public Session {
   v1::Role role_ = v1::ROLE_UNSPECIFIED;
   uint64_t next_sequence_ = 0;
   uint64_t log_time_ms_ = 0;
-  uint64_t seen_size_ = 0;  // of the largest checkpoint; its root
-  base::Hash seen_root_{};
+  std::optional<SeenHead> seen_;
   std::mutex streams_mutex_;
   std::set<grpc::ClientContext*> streams_;
   bool cancelled_ = false;

@@ -104,11 +104,10 @@ Status GrpcSession::Upload(base::BlobKind kind, const base::Hash& digest, uint64
     v1::GetUploadRequest request;
     *request.mutable_head() = head;
     v1::GetUploadReply reply;
-    grpc::ClientContext context;
-    SetTimeout(&context, kCallTimeoutS);
-    Authorize(&context);
-    CT_RETURN_IF_ERROR(FromGrpc(stub_->GetUpload(&context, request, &reply)));
-    if (reply.complete()) return OkStatus();
+    CT_RETURN_IF_ERROR(Authorized(kCallTimeoutS, [&](grpc::ClientContext* context) {
+      return stub_->GetUpload(context, request, &reply);
+    }));
+    // Of a blob that is there already only the head is sent, for the statement that says so.
     head.set_first_chunk(reply.chunks());
   }
   grpc::ClientContext context;
@@ -124,10 +123,8 @@ Status GrpcSession::Upload(base::BlobKind kind, const base::Hash& digest, uint64
   }
   writer->WritesDone();
   CT_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
-  CT_ASSIGN_OR_RETURN(const v1::Statement statement, OpenStatement(reply.statement()));
-  if (statement.subject() != head.digest()) {
-    return DataLoss("the coordinator's statement is about another upload");
-  }
+  CT_ASSIGN_OR_RETURN(const v1::Statement statement,
+                      TakeStatement(reply.statement(), head.digest()));
   if (statement.kind() == v1::UPLOAD_COMPLETE) return OkStatus();
   return FromPeer(FailedPrecondition("the upload was refused: {}", statement.reason()));
 }

@@ -37,6 +37,17 @@ StatusOr<ledger::SigningKey> LoadOrMakeKey(const std::string& path) {
   return ledger::SigningKey::Load(path);
 }
 
+const char* StatementName(v1::StatementKind kind) {
+  switch (kind) {
+    case v1::UPLOAD_COMPLETE:
+      return "uploaded";
+    case v1::UPLOAD_REFUSED:
+      return "upload-refused";
+    default:
+      return "intent-refused";
+  }
+}
+
 }  // namespace
 
 Home::Home(std::string path, int lock, ledger::SigningKey key,
@@ -49,7 +60,7 @@ StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
   CT_RETURN_IF_ERROR(MakePrivateFolder(path));
-  for (const char* folder : {"/receipts", "/rounds"}) {
+  for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
     CT_RETURN_IF_ERROR(MakePrivateFolder(path + folder));
   }
   const int lock = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivate);
@@ -110,6 +121,16 @@ StatusOr<std::string> Home::LoadHead() const {
 Status Home::SaveReceipt(uint64_t index, std::string_view receipt) {
   return base::WriteFileDurably(fmt::format("{}/receipts/{:08}.proof", path_, index), receipt,
                                 kPrivate);
+}
+
+Status Home::SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
+                           std::string_view subject) {
+  const std::string name = fmt::format("{}.{}", base::Hex(subject), StatementName(kind));
+  return base::WriteFileDurably(path_ + "/statements/" + name, ledger::Encode(statement), kPrivate);
+}
+
+Status Home::SaveEvidence(const std::string& name, std::string_view bytes) {
+  return base::WriteFileDurably(path_ + "/evidence/" + name, bytes, kPrivate);
 }
 
 std::string Home::RoundPath(uint64_t campaign, uint32_t round) const {

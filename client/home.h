@@ -4,6 +4,8 @@
 //   pending        a signed intent whose fate is not known yet; the same bytes are sent again
 //   head           the largest checkpoint seen, a signed note
 //   receipts/      tlog-proofs, by entry index
+//   statements/    what the operator signed beside the ledger: completed uploads, refusals
+//   evidence/      heads that contradict `head`
 //   rounds/        what was committed to and not revealed yet, by campaign and round
 //   blobs/         models and updates by digest
 // Everything is written durably before it matters, so that nothing is lost by a crash.
@@ -54,6 +56,10 @@ class Home {
   StatusOr<std::string> LoadHead() const;  // "" if none
 
   Status SaveReceipt(uint64_t index, std::string_view receipt);
+  // `statement` is of `kind` and about the blob or intent of digest `subject`.
+  Status SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
+                       std::string_view subject);
+  Status SaveEvidence(const std::string& name, std::string_view bytes);
 
   Status SaveRound(const PreparedRound& round);
   StatusOr<std::optional<PreparedRound>> LoadRound(uint64_t campaign, uint32_t round) const;

@@ -2,7 +2,8 @@
 // checked against the log key of the invite, and blobs are checked against their digests.
 //
 // Call order: Connect (then Register, once in a life, if there is no account yet), then anything.
-// After kUnavailable, Connect again with the same home: what was in flight is settled first.
+// After kUnavailable, call again, or Connect again with the same home: what was in flight is
+// settled first. A session that the coordinator forgot, because it was restarted, is opened anew.
 // Thread-safety: one thread, but for Attend's stream, which one other thread may read, and Cancel.
 #pragma once
 
@@ -41,7 +42,7 @@ class Session {
  public:
   // kUnavailable: no address answers, or its certificate is not of the invite's CA (the message
   // says which). kFailedPrecondition: incompatible versions. kDataLoss: this is not the invite's
-  // log, or it was rolled back or forked since this home last saw it.
+  // log; with IsFork: it was rolled back or forked since this home last saw it.
   static StatusOr<std::unique_ptr<Session>> Connect(Home* home, const SessionOptions& options);
   virtual ~Session() = default;
 
@@ -56,10 +57,11 @@ class Session {
 
   // Signs `body` (account, sequence, genesis and not-after are filled in), has it logged and
   // returns the verified entry. kFailedPrecondition: refused; the message is the coordinator's
-  // signed reason.
+  // signed reason, kept among the home's statements. May be called again after kUnavailable.
   virtual StatusOr<VerifiedEntry> Submit(v1::Intent body) = 0;
 
-  // Checks a receipt: log key, inclusion, and for the operator's entries the operator's signature.
+  // Checks a receipt: log key, inclusion, that its head is of the log seen so far (kDataLoss with
+  // IsFork), and for the operator's entries the operator's signature.
   virtual StatusOr<VerifiedEntry> Verify(const std::string& receipt) = 0;
 
   virtual StatusOr<v1::GetAccountReply> GetAccount() = 0;

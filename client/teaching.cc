@@ -55,6 +55,10 @@ uint64_t RoundSeed(uint64_t seed, uint64_t campaign, uint32_t round, uint64_t ac
   return base::ReadU64(base::Sha256Of(text).data());
 }
 
+bool IsRefusal(const Status& status) {
+  return absl::IsFailedPrecondition(status) && IsFromPeer(status);
+}
+
 bool EndsRound(v1::Notice::Kind kind) {
   return kind == v1::Notice::ROUND_ABORTED || kind == v1::Notice::ROUND_SETTLED ||
          kind == v1::Notice::CAMPAIGN_ENDED || kind == v1::Notice::CAMPAIGN_CLOSED;
@@ -172,8 +176,8 @@ Status Teaching::OnTask(const v1::Notice& notice) {
       ledger::SealedCommitment(session_->genesis_hash(), options_.campaign, round.round(),
                                session_->account(), prepared->update, prepared->salt)));
   const StatusOr<VerifiedEntry> logged = session_->Submit(std::move(body));
-  // Committed before a crash, or too late: what comes next tells which.
-  if (absl::IsFailedPrecondition(logged.status()) && IsFromPeer(logged.status())) {
+  if (IsRefusal(logged.status())) {  // too late, mostly: the round goes on without us
+    observer_->Trouble(logged.status(), 0);
     return OkStatus();
   }
   CT_RETURN_IF_ERROR(logged.status());
@@ -198,7 +202,7 @@ Status Teaching::Deliver(const PreparedRound& prepared) {
 
 Status Teaching::DeliverOrTell(const PreparedRound& prepared) {
   const Status delivered = Deliver(prepared);
-  if (absl::IsFailedPrecondition(delivered) && IsFromPeer(delivered)) {
+  if (IsRefusal(delivered)) {
     observer_->Trouble(delivered, 0);
     return OkStatus();
   }

@@ -196,9 +196,12 @@ StatusOr<std::string> Log::Receipt(uint64_t index) const {
   return FormatReceipt(parts);
 }
 
-StatusOr<std::vector<base::Hash>> Log::ConsistencyProof(uint64_t old_size) const {
+StatusOr<std::vector<base::Hash>> Log::ConsistencyProof(uint64_t old_size, uint64_t size) const {
   CT_RETURN_IF_ERROR(impl_->health);
-  return impl_->tree.ConsistencyProof(old_size, impl_->committed);
+  if (size > impl_->committed) {
+    return OutOfRange("the log has {} entries, not {}", impl_->committed, size);
+  }
+  return impl_->tree.ConsistencyProof(old_size, size);
 }
 
 }  // namespace crowdteach::ledger

@@ -57,8 +57,8 @@ class Log {
   std::string checkpoint() const;  // the signed note of the committed size; "" when empty
   // The tlog-proof of a committed entry against the current checkpoint. kNotFound.
   StatusOr<std::string> Receipt(uint64_t index) const;
-  // Consistency hashes from an older size to the committed one. kOutOfRange.
-  StatusOr<std::vector<base::Hash>> ConsistencyProof(uint64_t old_size) const;
+  // Consistency hashes between two sizes. kOutOfRange unless old_size <= size <= this->size().
+  StatusOr<std::vector<base::Hash>> ConsistencyProof(uint64_t old_size, uint64_t size) const;
 
  private:
   struct Impl;

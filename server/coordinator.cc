@@ -41,6 +41,12 @@ StatusOr<std::string> Coordinator::Receipt(uint64_t index) const {
   return impl_->log->Receipt(index);
 }
 
+StatusOr<std::vector<base::Hash>> Coordinator::ConsistencyProof(uint64_t old_size,
+                                                                uint64_t size) const {
+  const std::shared_lock lock(impl_->mutex);
+  return impl_->log->ConsistencyProof(old_size, size);
+}
+
 StatusOr<std::string> Coordinator::ReceiptOfSequence(uint64_t account, uint64_t sequence) const {
   const std::shared_lock lock(impl_->mutex);
   const std::optional<uint64_t> index = impl_->marks.IndexOf(account, sequence);

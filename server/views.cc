@@ -258,12 +258,12 @@ std::vector<v1::Notice> CatchUp(const CampaignState& campaign, const CampaignMar
   if (round.phase == Phase::kIdle || found == round.seats.end()) return notices;
   const ledger::Seat& seat = found->second;
   if (seat.rejected != v1::REJECT_REASON_UNSPECIFIED) return notices;
-  const bool may_commit = round.phase == Phase::kCommit;
-  const bool may_reveal = round.phase == Phase::kUpload && !seat.update.has_value() &&
-                          (seat.commitment.has_value() || campaign.open.terms().open_commitments());
-  if (!may_commit && !may_reveal) return notices;
-  notices.push_back(Task(campaign, marks, now_ms, receipt));
-  if (may_reveal && marks.commit_close != 0) {
+  const bool open = campaign.open.terms().open_commitments();
+  const bool may_commit = round.phase == Phase::kCommit && !seat.commitment.has_value();
+  const bool may_reveal = round.phase == Phase::kUpload && !seat.update.has_value();
+  if (may_commit || (may_reveal && open)) {
+    notices.push_back(Task(campaign, marks, now_ms, receipt));
+  } else if (may_reveal && seat.commitment.has_value()) {
     notices.push_back(CommitClosed(campaign, marks, seat, now_ms, receipt));
   }
   return notices;

@@ -13,6 +13,7 @@
 #include "client/campaign_toml.h"
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
+#include "client/commands/patience.h"
 #include "client/commands/terms_text.h"
 #include "client/launching.h"
 #include "proto/base/bytes.h"
@@ -63,6 +64,14 @@ StatusOr<int> DryRun(const CampaignFile& file, uint64_t seed,
   return 0;
 }
 
+StatusOr<VerifiedEntry> Open(Session* session, const PreparedCampaign& prepared) {
+  CT_RETURN_IF_ERROR(session->Upload(base::BlobKind::kWeights, prepared.model, 0, 0, {}));
+  CT_RETURN_IF_ERROR(session->Upload(base::BlobKind::kValidation, prepared.validation, 0, 0, {}));
+  v1::Intent body;
+  *body.mutable_campaign_open() = prepared.open;
+  return session->Submit(std::move(body));
+}
+
 StatusOr<int> RunLaunch(const LaunchOptions& options) {
   CT_ASSIGN_OR_RETURN(const CampaignFile file, LoadCampaign(options.file, options.sets));
   CT_ASSIGN_OR_RETURN(const learning::RunnerOptions runner, FindWorker(options.worker));
@@ -74,12 +83,9 @@ StatusOr<int> RunLaunch(const LaunchOptions& options) {
   CT_ASSIGN_OR_RETURN(const PreparedCampaign prepared,
                       PrepareCampaign(file, seed, runner, &joined.home->blobs()));
   fmt::print("{}", TermsText(prepared.open));
-  CT_RETURN_IF_ERROR(joined.session->Upload(base::BlobKind::kWeights, prepared.model, 0, 0, {}));
-  CT_RETURN_IF_ERROR(
-      joined.session->Upload(base::BlobKind::kValidation, prepared.validation, 0, 0, {}));
-  v1::Intent body;
-  *body.mutable_campaign_open() = prepared.open;
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, joined.session->Submit(std::move(body)));
+  Session* const session = joined.session.get();
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
+                      Patiently(std::stop_token(), [&] { return Open(session, prepared); }));
   fmt::print("campaign {} is open\n", entry.logged.entry.index());
   return 0;
 }

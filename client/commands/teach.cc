@@ -12,6 +12,7 @@
 
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
+#include "client/commands/patience.h"
 #include "client/commands/teaching_lines.h"
 #include "client/commands/terms_text.h"
 #include "client/teaching.h"
@@ -45,7 +46,8 @@ StatusOr<uint64_t> ChooseCampaign(const TeachOptions& options, Session* session,
                                   const std::stop_token& stop) {
   if (options.campaign != 0) return options.campaign;
   for (bool said = false; !stop.stop_requested(); said = true) {
-    CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
+    CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list,
+                        Patiently(stop, [&] { return session->ListCampaigns(); }));
     std::string running;
     uint64_t found = 0;
     int count = 0;
@@ -91,27 +93,24 @@ Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open) {
   return absl::CancelledError("not joined: the terms were declined");
 }
 
-// Locks the stake, unless this account is enrolled already.
-Status Enrol(Session* session, uint64_t campaign, uint64_t examples) {
+StatusOr<bool> IsEnrolled(Session* session, uint64_t campaign) {
   CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
   for (const auto& item : list.campaigns()) {
-    if (item.campaign() == campaign && item.enrolled()) return OkStatus();
+    if (item.campaign() == campaign) return item.enrolled();
   }
+  return false;
+}
+
+// Locks the stake, unless this account is enrolled already.
+Status Enrol(Session* session, uint64_t campaign, uint64_t examples) {
+  CT_ASSIGN_OR_RETURN(const bool enrolled, IsEnrolled(session, campaign));
+  if (enrolled) return OkStatus();
   v1::Intent body;
   body.mutable_enrol()->set_campaign(campaign);
   body.mutable_enrol()->set_examples(examples);
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, session->Submit(std::move(body)));
   fmt::print("enrolled: ledger entry {}\n", entry.logged.entry.index());
   return OkStatus();
-}
-
-bool IsEnrolled(Session* session, uint64_t campaign) {
-  const StatusOr<v1::ListCampaignsReply> list = session->ListCampaigns();
-  if (!list.ok()) return false;
-  for (const auto& item : list->campaigns()) {
-    if (item.campaign() == campaign) return item.enrolled();
-  }
-  return false;
 }
 
 Status PrintBalance(Home* home, const SessionOptions& session_options, uint64_t campaign) {
@@ -135,17 +134,22 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign,
                       ChooseCampaign(options, joined.session.get(), signals.token()));
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, joined.session->FindCampaign(campaign));
+  Session* const session = joined.session.get();
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
+                      Patiently(signals.token(), [&] { return session->FindCampaign(campaign); }));
   const v1::CampaignOpen& open = entry.logged.intent.campaign_open();
 
   CT_ASSIGN_OR_RETURN(const learning::ExamplesFile data, ReadData(options, open.terms().data()));
-  if (!IsEnrolled(joined.session.get(), campaign)) CT_RETURN_IF_ERROR(AskToAgree(options, open));
+  CT_ASSIGN_OR_RETURN(const bool enrolled,
+                      Patiently(signals.token(), [&] { return IsEnrolled(session, campaign); }));
+  if (!enrolled) CT_RETURN_IF_ERROR(AskToAgree(options, open));
   const uint64_t examples = std::min(data.count(), open.terms().max_examples());
   CT_ASSIGN_OR_RETURN(const auto trainer,
                       LocalTrainer::Make(runner, open.terms(), &data, behaviour));
-  CT_RETURN_IF_ERROR(Enrol(joined.session.get(), campaign, examples));
+  CT_RETURN_IF_ERROR(
+      Patiently(signals.token(), [&] { return Enrol(session, campaign, examples); }));
   fmt::print("teaching campaign {} with {} examples as account {}\n", campaign, data.count(),
-             joined.session->account());
+             session->account());
   std::fflush(stdout);
   joined.session.reset();
 
@@ -158,7 +162,9 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   TeachingLines observer(open.terms());
   CT_RETURN_IF_ERROR(
       Teach(joined.home.get(), teaching, open, trainer.get(), &observer, signals.token()));
-  CT_RETURN_IF_ERROR(PrintBalance(joined.home.get(), joined.session_options, campaign));
+  CT_RETURN_IF_ERROR(Patiently(signals.token(), [&] {
+    return PrintBalance(joined.home.get(), joined.session_options, campaign);
+  }));
   return 0;
 }
 

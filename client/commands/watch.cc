@@ -8,6 +8,7 @@
 
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
+#include "client/commands/patience.h"
 #include "client/commands/view_text.h"
 #include "proto/cli/signals.h"
 
@@ -71,9 +72,11 @@ class Screen {
 Status WatchUntil(Session* session, uint64_t campaign, int until, Screen* screen,
                   const std::stop_token& stop) {
   const std::stop_callback cancel(stop, [session] { session->Cancel(); });
-  const Status ended = session->Watch(campaign, [&](const v1::CampaignView& view) {
-    screen->Show(view);
-    return PhaseRank(view.phase()) < until;
+  const Status ended = Patiently(stop, [&] {
+    return session->Watch(campaign, [&](const v1::CampaignView& view) {
+      screen->Show(view);
+      return PhaseRank(view.phase()) < until;
+    });
   });
   return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
 }
@@ -93,19 +96,23 @@ StatusOr<int> RunClose(const WatchOptions& options) {
   const cli::StopOnSignals signals;
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry open, joined.session->FindCampaign(campaign));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry open, Patiently(signals.token(), [&] {
+                        return joined.session->FindCampaign(campaign);
+                      }));
   v1::Intent body;
   body.mutable_campaign_close()->set_campaign(campaign);
   body.mutable_campaign_close()->set_validation_digest(
       open.logged.intent.campaign_open().validation_digest());
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, joined.session->Submit(std::move(body)));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
+                      Patiently(signals.token(), [&] { return joined.session->Submit(body); }));
   fmt::print("campaign {} is closed: ledger entry {}; the validation set is revealed\n", campaign,
              entry.logged.entry.index());
   if (options.until.empty()) return 0;
   Screen screen(options.format);
   CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign, PhaseRank(options.until), &screen,
                                 signals.token()));
-  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account, joined.session->GetAccount());
+  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account,
+                      Patiently(signals.token(), [&] { return joined.session->GetAccount(); }));
   fmt::print("account {}: {} credits free\n", account.account(), account.available());
   return 0;
 }

@@ -4,26 +4,15 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
-#include <ctime>
 
 #include "proto/base/bytes.h"
+#include "proto/base/utc_time.h"
 
 namespace crowdteach::audit {
 namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-
-std::string UtcTime(uint64_t ms) {
-  const auto seconds = static_cast<std::time_t>(ms / 1000);
-  std::tm utc = {};
-  // A year that does not fit an int: no calendar has it.
-  if (ms / 1000 > uint64_t{1} << 40 || gmtime_r(&seconds, &utc) == nullptr) {
-    return fmt::format("{} ms", ms);
-  }
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} UTC", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
-}
 
 // Element `i` of a repeated field, or (i < 0) a single one; not a message.
 std::string Value(const Message& message, const FieldDescriptor* field, int i) {
@@ -105,8 +94,8 @@ std::string EntryText(const ledger::LoggedEntry& entry) {
                           : intent.account() == 0   ? "the operator"
                                                     : fmt::format("account {}", intent.account());
   std::string text = fmt::format("entry {}: {} by {}, {}\nleaf hash {}\n", entry.entry.index(),
-                                 ledger::BodyName(intent), who, UtcTime(entry.entry.time_ms()),
-                                 base::Hex(entry.leaf));
+                                 ledger::BodyName(intent), who,
+                                 base::UtcTime(entry.entry.time_ms()), base::Hex(entry.leaf));
   const google::protobuf::OneofDescriptor* bodies = v1::Intent::descriptor()->oneof_decl(0);
   const auto* get = intent.GetReflection();
   if (const FieldDescriptor* body = get->GetOneofFieldDescriptor(intent, bodies)) {

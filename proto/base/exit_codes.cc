@@ -6,6 +6,7 @@ namespace crowdteach {
 namespace {
 
 constexpr char kPeerPayload[] = "crowdteach/from-peer";
+constexpr char kForkPayload[] = "crowdteach/fork";
 
 }  // namespace
 
@@ -16,8 +17,16 @@ Status FromPeer(Status status) {
 
 bool IsFromPeer(const Status& status) { return status.GetPayload(kPeerPayload).has_value(); }
 
+Status AsFork(Status status) {
+  if (!status.ok()) status.SetPayload(kForkPayload, absl::Cord("1"));
+  return status;
+}
+
+bool IsFork(const Status& status) { return status.GetPayload(kForkPayload).has_value(); }
+
 int ExitCodeOf(const Status& status) {
   if (status.ok()) return kExitOk;
+  if (IsFork(status)) return kExitFork;
   if (IsFromPeer(status)) {
     return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ? kExitUnreachable
                                                                            : kExitRefused;

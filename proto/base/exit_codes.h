@@ -18,7 +18,7 @@ enum ExitCode : int {
   kExitIo = 5,           // a file, a disk or a permission of this machine
   kExitDisproved = 6,    // the evidence does not verify
   kExitIncomplete = 7,   // verified, but something that was asked for could not be checked
-  kExitFork = 8,         // two heads of one log that contradict each other
+  kExitFork = 8,         // the log was forked or rolled back
   kExitStalled = 9,      // the log or a process does not move on
   kExitInterrupted = 130,
 };
@@ -34,7 +34,7 @@ inline constexpr std::string_view kExitCodeHelp =
     "  5  a file, disk or permission of this machine\n"
     "  6  the evidence does not verify\n"
     "  7  verified, but something that was asked for could not be checked\n"
-    "  8  two heads of one log contradict each other\n"
+    "  8  the log was forked or rolled back\n"
     "  9  no progress\n"
     "  130  interrupted\n";
 
@@ -43,11 +43,15 @@ inline constexpr std::string_view kExitCodeHelp =
 Status FromPeer(Status status);
 bool IsFromPeer(const Status& status);
 
-// Of a peer's status: kUnavailable and kDeadlineExceeded are kExitUnreachable, else kExitRefused.
-// Of our own: kInvalidArgument kExitUsage; kNotFound, kPermissionDenied, kAlreadyExists,
-// kResourceExhausted, kUnavailable kExitIo; kDataLoss kExitDisproved; kCancelled kExitInterrupted;
-// kDeadlineExceeded kExitStalled; kInternal, kUnknown, kUnimplemented kExitInternal; else
-// kExitRefused.
+// Notes on `status` that two signed heads of one log contradict each other. Kept by Annotate.
+Status AsFork(Status status);
+bool IsFork(const Status& status);
+
+// kExitFork if IsFork. Of a peer's status: kUnavailable and kDeadlineExceeded are kExitUnreachable,
+// else kExitRefused. Of our own: kInvalidArgument kExitUsage; kNotFound, kPermissionDenied,
+// kAlreadyExists, kResourceExhausted, kUnavailable kExitIo; kDataLoss kExitDisproved; kCancelled
+// kExitInterrupted; kDeadlineExceeded kExitStalled; kInternal, kUnknown, kUnimplemented
+// kExitInternal; else kExitRefused.
 int ExitCodeOf(const Status& status);
 
 }  // namespace crowdteach

@@ -3,13 +3,13 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 #include <exception>
 #include <optional>
 
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
 #include "proto/base/file.h"
+#include "proto/base/utc_time.h"
 
 namespace crowdteach::wire {
 namespace {
@@ -144,11 +144,6 @@ std::string FormatInvite(const Invite& invite) {
                      std::all_of(invite.addresses.begin(), invite.addresses.end(), IsPlain) &&
                      std::all_of(invite.web_addresses.begin(), invite.web_addresses.end(), IsPlain);
   CT_ASSERT(plain && IsPlainLines(invite.ca_pem) && invite.token_seed.size() == 32);
-  const time_t expires_s = static_cast<time_t>(invite.expires_ms / 1000);
-  std::tm utc = {};
-  char date[32] = "";
-  if (::gmtime_r(&expires_s, &utc) != nullptr)
-    std::strftime(date, sizeof date, "%F %H:%M UTC", &utc);
   return fmt::format(
       "# An invite to crowdteach. Keep it secret: whoever has it can use it up.\n"
       "version = 1\n"
@@ -160,9 +155,9 @@ std::string FormatInvite(const Invite& invite) {
       "invite = {}\n"
       "token = \"{}\"\n"
       "ca = \"\"\"\n{}\"\"\"\n",
-      RoleName(invite.role), invite.expires_ms, date, QuotedList(invite.addresses),
-      QuotedList(invite.web_addresses), invite.log_vkey, invite.index, base::Hex(invite.token_seed),
-      invite.ca_pem);
+      RoleName(invite.role), invite.expires_ms, base::UtcTime(invite.expires_ms),
+      QuotedList(invite.addresses), QuotedList(invite.web_addresses), invite.log_vkey, invite.index,
+      base::Hex(invite.token_seed), invite.ca_pem);
 }
 
 StatusOr<Invite> ParseInvite(std::string_view text, std::string_view file) {

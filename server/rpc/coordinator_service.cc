@@ -102,6 +102,18 @@ Status CoordinatorService::OpenSessionNow(const v1::OpenSessionRequest& request,
   return OkStatus();
 }
 
+grpc::ServerUnaryReactor* CoordinatorService::GetConsistency(
+    grpc::CallbackServerContext* call, const v1::GetConsistencyRequest* request,
+    v1::GetConsistencyReply* reply) {
+  return Answer(call, "GetConsistency", [&]() -> Status {
+    CT_ASSIGN_OR_RETURN(
+        const std::vector<base::Hash> proof,
+        context_->coordinator.ConsistencyProof(request->old_size(), request->size()));
+    for (const base::Hash& hash : proof) reply->add_proof(base::Bytes(hash));
+    return OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* CoordinatorService::OpenSession(grpc::CallbackServerContext* call,
                                                           const v1::OpenSessionRequest* request,
                                                           v1::OpenSessionReply* reply) {

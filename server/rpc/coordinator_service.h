@@ -20,6 +20,9 @@ class CoordinatorService final : public CoordinatorServiceBase {
 
   grpc::ServerUnaryReactor* Hello(grpc::CallbackServerContext* call,
                                   const v1::HelloRequest* request, v1::HelloReply* reply) override;
+  grpc::ServerUnaryReactor* GetConsistency(grpc::CallbackServerContext* call,
+                                           const v1::GetConsistencyRequest* request,
+                                           v1::GetConsistencyReply* reply) override;
   grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* call,
                                         const v1::OpenSessionRequest* request,
                                         v1::OpenSessionReply* reply) override;

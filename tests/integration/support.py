@@ -23,7 +23,7 @@ CAMPAIGN = ROOT / "examples/fashion-mnist/campaign.toml"
 MLP = ROOT / "examples/models/mlp/model.toml"
 
 # Exit codes (proto/base/exit_codes.h).
-OK, USAGE, UNREACHABLE, REFUSED, IO, DISPROVED, INTERRUPTED = 0, 2, 3, 4, 5, 6, 130
+OK, USAGE, UNREACHABLE, REFUSED, IO, DISPROVED, FORKED, INTERRUPTED = 0, 2, 3, 4, 5, 6, 8, 130
 
 PATIENCE_S = 90.0  # for anything that must happen; a busy machine is slow
 
@@ -64,11 +64,11 @@ def workers_of(pid):
 class Process:
     """A running program whose output goes to a file."""
 
-    def __init__(self, name, arguments, log):
+    def __init__(self, name, arguments, log, stdin=subprocess.DEVNULL):
         self.name, self.log_path = name, log
         with open(log, "ab") as output:
             self.popen = subprocess.Popen(
-                [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=output,
+                [str(a) for a in arguments], stdin=stdin, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True)
         self.pid = self.popen.pid
 
@@ -202,8 +202,8 @@ class CrowdTest(unittest.TestCase):
 
     # ---- programs
 
-    def spawn(self, name, program, *arguments):
-        process = Process(name, [BIN / program, *arguments], self.dir / f"{name}.log")
+    def spawn(self, name, program, *arguments, **options):
+        process = Process(name, [BIN / program, *arguments], self.dir / f"{name}.log", **options)
         self._processes.append(process)
         return process
 
@@ -295,15 +295,18 @@ class CrowdTest(unittest.TestCase):
         sets = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
         return self.crowdteach("launch", "owner", file, "--seed", seed, *sets, expect=expect)
 
-    def teach(self, name, *arguments, data=f"{FASHION_MNIST}:t10k", limit=300, shard=None):
+    def teach(self, name, *arguments, data=f"{FASHION_MNIST}:t10k", limit=300, shard=None,
+              agree=True, **process):
         """A teacher at work. Called again with the same name, it comes back to its home."""
-        options = ["--limit", limit] if limit else []
+        options = ["--yes"] if agree else []
+        if limit:
+            options += ["--limit", limit]
         if shard:
             options += ["--shard", shard]
         return self.spawn(
             name, "crowdteach", "teach", "--home", self.dir / name, "--invite",
-            self.teacher_invite, "--name", name, "--data", data, "--yes", "--seed", 7, *options,
-            *arguments)
+            self.teacher_invite, "--name", name, "--data", data, "--seed", 7, *options,
+            *arguments, **process)
 
     def watch(self):
         """Follows the campaign from now on in self.views; past views are kept."""

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import signal
 import struct
 import time
 import unittest
@@ -59,19 +57,6 @@ class Invites(CrowdTest):
         other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
         output = self.join("eve", self.altered(ours, "log_vkey", f'"{other}"'), expect=DISPROVED)
         self.assert_refused(output, "PeterNeumann", "not signed")
-
-    def test_a_log_rolled_back(self):
-        invite = self.invite("teacher", uses=3)
-        self.coordinator.signal(signal.SIGTERM)
-        self.coordinator.wait()
-        shutil.copytree(self.home, self.dir / "backup")
-        self.start_coordinator()
-        self.join("ada", invite)
-        self.coordinator.kill9()
-        shutil.rmtree(self.home)
-        (self.dir / "backup").rename(self.home)
-        self.start_coordinator()
-        self.assert_refused(self.crowdteach("join", "ada", expect=DISPROVED), "rolled back")
 
     def test_no_coordinator(self):
         invite = self.invite("teacher")

@@ -59,7 +59,8 @@ TEST_CASE("receipts and consistency proofs verify offline") {
   }
   REQUIRE(f.log->Receipt(f.log->size()).status().code() == Code::kNotFound);
   RequireOk(VerifyConsistency(before.size, before.root, after.size, after.root,
-                              Value(f.log->ConsistencyProof(before.size))));
+                              Value(f.log->ConsistencyProof(before.size, after.size))));
+  REQUIRE(f.log->ConsistencyProof(1, f.log->size() + 1).status().code() == Code::kOutOfRange);
 }
 
 TEST_CASE("every changed byte of a receipt is refused") {

@@ -1,0 +1,100 @@
+"""What a client makes of its coordinator: one that was restarted meanwhile is no trouble, one that
+shows another past is found out, and what the operator signed is kept."""
+
+import os
+import pty
+import shutil
+import unittest
+
+from support import FORKED, OK, REFUSED, CrowdTest, status_is, wait_for
+
+
+class Sessions(CrowdTest):
+    teacher_uses = 1
+
+    def finish(self, teacher):
+        self.until_phase("ended")
+        self.close()
+        self.assertEqual(teacher.wait(), OK, teacher.log())
+        shown = self.audited()["campaigns"][0]
+        self.assertEqual(shown["settled_rounds"], 1)
+
+    def test_restarted_while_the_terms_are_read(self):
+        self.set_up_people()
+        self.launch(rounds=1, teachers=1, quorum=1)
+        keyboard, terminal = pty.openpty()
+        self.addCleanup(os.close, keyboard)
+        ada = self.teach("ada", agree=False, stdin=terminal)
+        os.close(terminal)
+        wait_for(lambda: "Do you agree?" in ada.log(), "question")
+        self.restart_coordinator()
+        os.write(keyboard, b"y\n")
+        self.finish(ada)
+
+    def test_restarted_while_a_campaign_is_waited_for(self):
+        self.set_up_people()
+        ada = self.teach("ada")
+        wait_for(lambda: "waiting for one" in ada.log(), "waiting teacher")
+        self.coordinator.kill9()
+        wait_for(lambda: "trying again" in ada.log(), "word of the outage")
+        self.start_coordinator()
+        self.launch(rounds=1, teachers=1, quorum=1)
+        self.watch()
+        self.finish(ada)
+
+    def kept(self, who, folder, end):
+        return sorted(path.name for path in (self.dir / who / folder).glob(f"*{end}"))
+
+    def test_statements_are_kept(self):
+        self.set_up_people(budget=0)
+        self.assert_refused(self.launch(rounds=1, teachers=1, quorum=1, expect=REFUSED), "credits")
+        self.assertEqual(len(self.kept("owner", "statements", ".intent-refused")), 1)
+        uploaded = self.kept("owner", "statements", ".uploaded")
+        self.assertEqual(len(uploaded), 2)  # weights, validation set
+        self.issue("owner", 30000)
+        # The weights again: they are there already, and said to be.
+        for name in uploaded:
+            (self.dir / "owner/statements" / name).unlink()
+        self.launch(rounds=1, teachers=1, quorum=1)
+        again = self.kept("owner", "statements", ".uploaded")
+        self.assertEqual(len(set(again) & set(uploaded)), 1)
+        self.watch()
+        ada = self.teach("ada")
+        self.until(status_is("ada", "revealed"), "update of ada")
+        self.assertEqual(len(self.kept("ada", "statements", ".uploaded")), 1)
+        self.finish(ada)
+
+    def turn_back(self, grow):
+        """The operator restores a copy of its home, after a client saw more, and then goes on."""
+        self.start_coordinator()
+        self.join("watcher", self.invite("auditor"))
+        self.coordinator.kill9()
+        shutil.copytree(self.home, self.dir / "copy", symlinks=True,
+                        ignore=shutil.ignore_patterns("*.sock"))
+        self.start_coordinator()
+        self.issue("operator", 1)
+        self.crowdteach("join", "watcher")  # sees the issue
+        self.coordinator.kill9()
+        shutil.rmtree(self.home)
+        (self.dir / "copy").rename(self.home)
+        self.start_coordinator()
+        for amount in grow:
+            self.issue("operator", amount)
+        head = (self.dir / "watcher/head").read_text()
+        said = self.crowdteach("join", "watcher", expect=FORKED)
+        self.assertEqual((self.dir / "watcher/head").read_text(), head)
+        self.assertEqual(len(self.kept("watcher", "evidence", ".note")), 1)
+        return said
+
+    def test_rolled_back(self):
+        self.assert_refused(self.turn_back([]), "rolled back", "auditor")
+
+    def test_another_log_of_the_same_size(self):
+        self.assert_refused(self.turn_back([2]), "two different logs")
+
+    def test_rolled_back_and_grown_since(self):
+        self.assert_refused(self.turn_back([2, 3]), "cannot show", "changed or lost")
+
+
+if __name__ == "__main__":
+    unittest.main()
