@@ -8,6 +8,7 @@
 #include "ledger/checkpoint.h"
 #include "ledger/receipt.h"
 #include "ledger/state.h"
+#include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
 #include "proto/base/utc_time.h"
@@ -92,6 +93,8 @@ Status GrpcSession::Hello() {
       parts.checkpoint, genesis.checkpoint,
       [this](uint64_t old_size, uint64_t size) { return AskProof(old_size, size); }));
   CT_RETURN_IF_ERROR(NoteTime(reply.log_time_ms()));
+  // It names the operator's key, so whatever the operator signs can be checked offline.
+  if (!home_->HasReceipt(0)) CT_RETURN_IF_ERROR(home_->SaveReceipt(0, reply.genesis_receipt()));
   genesis_hash_ = genesis.entry.leaf;
   genesis_ = genesis.entry.intent.genesis_body();
   nonce_ = reply.nonce();
@@ -131,15 +134,13 @@ Status GrpcSession::Open(const std::string& address) {
 
 StatusOr<v1::Statement> GrpcSession::TakeStatement(const v1::SignedStatement& sealed,
                                                    std::string_view subject) {
-  if (!ledger::VerifyDsse(genesis_.operator_key(), ledger::kStatementType, sealed.payload(),
-                          sealed.signature())) {
-    return DataLoss("the coordinator's statement is not signed by the log's operator");
-  }
-  CT_ASSIGN_OR_RETURN(v1::Statement statement, ledger::Decode<v1::Statement>(sealed.payload()));
-  if (statement.genesis() != base::View(genesis_hash_) || statement.subject() != subject) {
+  StatusOr<v1::Statement> statement =
+      ledger::OpenStatement(sealed, genesis_.operator_key(), genesis_hash_);
+  if (!statement.ok()) return DataLoss("the coordinator's answer: {}", Message(statement.status()));
+  if (statement->subject() != subject) {
     return DataLoss("the coordinator's statement is about something else");
   }
-  CT_RETURN_IF_ERROR(home_->SaveStatement(sealed, statement.kind(), subject));
+  CT_RETURN_IF_ERROR(home_->SaveStatement(sealed, statement->kind(), subject));
   return statement;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ledger/canonical.h"
+#include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/file.h"
 
@@ -35,17 +36,6 @@ StatusOr<ledger::SigningKey> LoadOrMakeKey(const std::string& path) {
     CT_RETURN_IF_ERROR(ledger::SigningKey::Generate().Save(path));
   }
   return ledger::SigningKey::Load(path);
-}
-
-const char* StatementName(v1::StatementKind kind) {
-  switch (kind) {
-    case v1::UPLOAD_COMPLETE:
-      return "uploaded";
-    case v1::UPLOAD_REFUSED:
-      return "upload-refused";
-    default:
-      return "intent-refused";
-  }
 }
 
 }  // namespace
@@ -118,14 +108,19 @@ StatusOr<std::string> Home::LoadHead() const {
   return note;
 }
 
+std::string Home::ReceiptPath(uint64_t index) const {
+  return fmt::format("{}/receipts/{:08}.proof", path_, index);
+}
+
+bool Home::HasReceipt(uint64_t index) const { return std::filesystem::exists(ReceiptPath(index)); }
+
 Status Home::SaveReceipt(uint64_t index, std::string_view receipt) {
-  return base::WriteFileDurably(fmt::format("{}/receipts/{:08}.proof", path_, index), receipt,
-                                kPrivate);
+  return base::WriteFileDurably(ReceiptPath(index), receipt, kPrivate);
 }
 
 Status Home::SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
                            std::string_view subject) {
-  const std::string name = fmt::format("{}.{}", base::Hex(subject), StatementName(kind));
+  const std::string name = fmt::format("{}.{}", base::Hex(subject), ledger::StatementName(kind));
   return base::WriteFileDurably(path_ + "/statements/" + name, ledger::Encode(statement), kPrivate);
 }
 

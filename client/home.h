@@ -55,6 +55,7 @@ class Home {
   Status SaveHead(std::string_view note);
   StatusOr<std::string> LoadHead() const;  // "" if none
 
+  bool HasReceipt(uint64_t index) const;
   Status SaveReceipt(uint64_t index, std::string_view receipt);
   // `statement` is of `kind` and about the blob or intent of digest `subject`.
   Status SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
@@ -69,6 +70,7 @@ class Home {
  private:
   Home(std::string path, int lock, ledger::SigningKey key,
        std::unique_ptr<ledger::ArtifactStore> blobs);
+  std::string ReceiptPath(uint64_t index) const;
   std::string RoundPath(uint64_t campaign, uint32_t round) const;
 
   std::string path_;

@@ -12,5 +12,6 @@ int main(int argc, char** argv) {
   audit::AddShow(app, action);
   audit::AddFetch(app, action);
   audit::AddReceipt(app, action);
+  audit::AddStatement(app, action);
   return crowdteach::cli::Main(app, action, argc, argv);
 }

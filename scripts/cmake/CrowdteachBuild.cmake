@@ -18,6 +18,8 @@ add_compile_options(
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options(-Wno-restrict)  # false alarms on std::string (GCC bug 105651)
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  add_compile_options(-Wno-maybe-uninitialized)  # false alarms on moved std::variant
 endif()
 if(CROWDTEACH_SANITIZE)
   add_compile_options(-fsanitize=${CROWDTEACH_SANITIZE} -fno-sanitize-recover=all

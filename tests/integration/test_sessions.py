@@ -6,7 +6,7 @@ import pty
 import shutil
 import unittest
 
-from support import FORKED, OK, REFUSED, CrowdTest, status_is, wait_for
+from support import DISPROVED, FORKED, OK, REFUSED, CrowdTest, status_is, wait_for
 
 
 class Sessions(CrowdTest):
@@ -61,8 +61,19 @@ class Sessions(CrowdTest):
         self.watch()
         ada = self.teach("ada")
         self.until(status_is("ada", "revealed"), "update of ada")
-        self.assertEqual(len(self.kept("ada", "statements", ".uploaded")), 1)
+        (statement,) = self.kept("ada", "statements", ".uploaded")
+        self.assert_refused(self.check_statement("ada", statement), "received whole")
+        (refusal,) = self.kept("owner", "statements", ".intent-refused")
+        self.assert_refused(self.check_statement("owner", refusal), "refused", "credits")
+        path = self.dir / "owner/statements" / refusal
+        path.write_bytes(path.read_bytes().replace(b"credits", b"debits!"))
+        self.check_statement("owner", refusal, expect=DISPROVED)
         self.finish(ada)
+
+    def check_statement(self, who, name, **options):
+        return self.run_program("crowdteach-audit", "statement", self.dir / who / "statements" / name,
+                                "--genesis", self.dir / who / "receipts/00000000.proof",
+                                "--key", self.vkey, **options)
 
     def turn_back(self, grow):
         """The operator restores a copy of its home, after a client saw more, and then goes on."""
