@@ -35,6 +35,8 @@ struct RunnerOptions {
   int64_t start_timeout_ms = 120'000;               // Spawn: loading Torch and warming up
   int64_t progress_timeout_ms = 120'000;            // longest silence: one batch
   bool sandbox = true;                              // false: models run with our own rights
+  // When requested, whatever waits for the worker kills it and is kCancelled: to shut down.
+  std::stop_token shut_down;
 };
 
 // Weights are canonical safetensors files of the loaded model; examples_fd is an open examples file

@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kWorkerSocket = 3;
 constexpr size_t kPrintedBytes = 2000;
+constexpr int64_t kShutDownLookMs = 100;  // how often a waiting call looks whether to shut down
 
 int64_t LeftMs(Clock::time_point deadline) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -185,9 +186,15 @@ StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd
       }
       return reply;
     }
-    const int64_t left_ms = LeftMs(deadline);
+    if (options_.shut_down.stop_requested()) {
+      return Bury(absl::CancelledError("shutting down"));
+    }
+    int64_t left_ms = LeftMs(deadline);
     if (left_ms <= 0) {
       return Bury(DeadlineExceeded("no progress for {} ms", timeout_ms));
+    }
+    if (options_.shut_down.stop_possible()) {
+      left_ms = std::min(left_ms, kShutDownLookMs);
     }
     pollfd wait[] = {
         {socket_.get(), POLLIN, 0}, {stderr_.get(), POLLIN, 0}, {*cancel_fd, POLLIN, 0}};

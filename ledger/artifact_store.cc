@@ -218,4 +218,21 @@ StatusOr<std::vector<base::Hash>> ArtifactStore::List() const {
   return digests;
 }
 
+StatusOr<std::vector<ArtifactStore::File>> ArtifactStore::Files() const {
+  std::vector<File> files;
+  for (const bool published : {true, false}) {
+    const std::string folder = published ? folder_ : fmt::format("{}/{}", folder_, kPartFolder);
+    std::error_code error;
+    for (const auto& item : std::filesystem::directory_iterator(folder, error)) {
+      const StatusOr<base::Hash> digest = base::HashFromHex(item.path().filename().string());
+      struct stat info {};
+      if (!digest.ok() || stat(item.path().c_str(), &info) != 0) continue;  // gone meanwhile
+      const auto written_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1'000'000;
+      files.push_back({*digest, published, static_cast<uint64_t>(written_ms)});
+    }
+    if (error) return ErrnoStatus(error.value(), folder);
+  }
+  return files;
+}
+
 }  // namespace crowdteach::ledger

@@ -72,6 +72,13 @@ class ArtifactStore {
   Status Verify(base::BlobKind kind, const base::Hash& digest) const;
   Status Remove(const base::Hash& digest);
   StatusOr<std::vector<base::Hash>> List() const;  // ascending
+  // Published blobs, and those being received, in no order.
+  struct File {
+    base::Hash digest{};
+    bool published = false;
+    uint64_t written_ms = 0;  // wall clock
+  };
+  StatusOr<std::vector<File>> Files() const;
 
  private:
   explicit ArtifactStore(std::string folder) : folder_(std::move(folder)) {}

@@ -44,8 +44,12 @@ Status SyncParentOf(const std::string& path) {
 Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
   const std::string temporary = path + ".new";
   const Status written = [&]() -> Status {
-    CT_ASSIGN_OR_RETURN(const FileHandle file, OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+    // Not O_TRUNC, which would give back what was set aside.
+    CT_ASSIGN_OR_RETURN(const FileHandle file, OpenFile(temporary, O_WRONLY | O_CREAT));
     CT_RETURN_IF_ERROR(WriteAll(file, bytes, temporary));
+    if (ftruncate(file.fd(), static_cast<off_t>(bytes.size())) != 0) {
+      return ErrnoStatus(errno, temporary);
+    }
     CT_RETURN_IF_ERROR(SyncFile(file, temporary));
     if (std::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, path);
     return OkStatus();
@@ -55,6 +59,13 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
     return written;
   }
   return SyncParentOf(path);
+}
+
+Status ReserveForWrite(const std::string& path, size_t size_bytes) {
+  const std::string temporary = path + ".new";
+  CT_ASSIGN_OR_RETURN(const FileHandle file, OpenFile(temporary, O_WRONLY | O_CREAT));
+  const int error = posix_fallocate(file.fd(), 0, static_cast<off_t>(size_bytes));
+  return error == 0 ? OkStatus() : ErrnoStatus(error, temporary);
 }
 
 StatusOr<std::string> ReadFile(const FileHandle& file, const std::string& path, size_t max_bytes) {

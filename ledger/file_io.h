@@ -42,6 +42,9 @@ Status SyncParentOf(const std::string& path);
 // Replaces `path` by `bytes` through a temporary file beside it: write, fsync, rename, fsync of the
 // folder. A reader sees the old content or the new one.
 Status WriteFileAtomically(const std::string& path, std::string_view bytes);
+// Sets room on the disk aside for the next WriteFileAtomically to `path` of at most `size_bytes`,
+// so that it does not fail for want of it. kResourceExhausted, kNotFound, …
+Status ReserveForWrite(const std::string& path, size_t size_bytes);
 
 // The whole file. kInvalidArgument: longer than `max_bytes`.
 StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);

@@ -9,6 +9,11 @@
 #include "proto/base/assert.h"
 
 namespace crowdteach::ledger {
+namespace {
+
+constexpr size_t kHeadRoomBytes = 4096;  // a signed note of one signature has a few hundred
+
+}  // namespace
 
 struct Log::Impl {
   Impl(LogStore* store, SigningKey key, std::string origin, Options options)
@@ -164,7 +169,10 @@ Status Log::Commit(std::vector<RowWrite> rows) {
   request.size = impl_->committed;
   request.entries = std::exchange(impl_->batch, {});
   request.rows = std::move(rows);
-  if (const Status stored = impl_->store->Append(request); !stored.ok()) {
+  // A head that finds no room after its entries are durable would stop the log.
+  Status stored = ReserveForWrite(impl_->options.head_path, kHeadRoomBytes);
+  if (stored.ok()) stored = impl_->store->Append(request);
+  if (!stored.ok()) {
     if (request.entries.empty()) return stored;
     const Status dropped = impl_->DropBatch();
     if (dropped.ok()) return stored;

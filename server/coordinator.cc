@@ -125,20 +125,21 @@ StatusOr<uint64_t> Coordinator::Attend(
                               campaign);
     }
   }
-  const uint64_t stream = impl->streams.AddAttendant(campaign, account, std::move(push));
-  impl->writer->Post([impl, account, campaign](Batch& batch) {
-    batch.after.push_back([impl, account, campaign](const Status&) {
-      std::vector<v1::Notice> notices;
+  CT_ASSIGN_OR_RETURN(const uint64_t stream,
+                      impl->streams.AddAttendant(campaign, account, std::move(push)));
+  impl->writer->Post([impl, account, campaign, stream](Batch& batch) {
+    batch.published.push_back([impl, account, campaign, stream] {
+      std::vector<std::shared_ptr<const v1::Notice>> notices;
       {
         const std::shared_lock lock(impl->mutex);
-        notices = CatchUp(*impl->log->state().FindCampaign(campaign),
-                          impl->marks.Campaign(campaign), account, impl->options.now_ms(),
-                          [impl](uint64_t index) { return impl->MakeReceipt(index); });
+        for (v1::Notice& notice :
+             CatchUp(*impl->log->state().FindCampaign(campaign), impl->marks.Campaign(campaign),
+                     impl->engine->StateOf(campaign), account, impl->options.now_ms(),
+                     [impl](uint64_t index) { return impl->MakeReceipt(index); })) {
+          notices.push_back(std::make_shared<const v1::Notice>(std::move(notice)));
+        }
       }
-      for (v1::Notice& notice : notices) {
-        impl->streams.PushTo(campaign, account,
-                             std::make_shared<const v1::Notice>(std::move(notice)));
-      }
+      impl->streams.Begin(stream, notices);
       impl->PublishView(campaign);
     });
   });
@@ -146,7 +147,8 @@ StatusOr<uint64_t> Coordinator::Attend(
 }
 
 StatusOr<uint64_t> Coordinator::Watch(
-    uint64_t campaign, std::function<void(std::shared_ptr<const v1::CampaignView>)> push) {
+    uint64_t account, uint64_t campaign,
+    std::function<void(std::shared_ptr<const v1::CampaignView>)> push) {
   Impl* const impl = impl_.get();
   {
     const std::shared_lock lock(impl->mutex);
@@ -154,9 +156,10 @@ StatusOr<uint64_t> Coordinator::Watch(
       return NotFound("there is no campaign {}", campaign);
     }
   }
-  const uint64_t stream = impl->streams.AddWatcher(campaign, std::move(push));
+  CT_ASSIGN_OR_RETURN(const uint64_t stream,
+                      impl->streams.AddWatcher(campaign, account, std::move(push)));
   impl->writer->Post([impl, campaign](Batch& batch) {
-    batch.after.push_back([impl, campaign](const Status&) { impl->PublishView(campaign); });
+    batch.published.push_back([impl, campaign] { impl->PublishView(campaign); });
   });
   return stream;
 }
@@ -167,20 +170,32 @@ void Coordinator::Leave(uint64_t stream) {
   if (campaign == 0) return;
   // Somebody fewer to wait for, and something new to see.
   impl->writer->Post([impl, campaign](Batch& batch) {
-    batch.after.push_back([impl, campaign](const Status&) { impl->PublishView(campaign); });
+    batch.published.push_back([impl, campaign] { impl->PublishView(campaign); });
   });
 }
 
 Status Coordinator::CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
                               const base::Hash& digest) const {
   const std::shared_lock lock(impl_->mutex);
-  return MayRead(impl_->log->state(), impl_->marks, account, kind, digest);
+  CT_RETURN_IF_ERROR(MayRead(impl_->log->state(), impl_->marks, account, kind, digest));
+  if (!impl_->artifacts->Exists(digest) && impl_->Lapsed(digest, impl_->options.now_ms())) {
+    return NotFound("the retention of its campaign is over: the {} blob {} was removed",
+                    base::BlobKindName(kind), base::Hex(digest));
+  }
+  return OkStatus();
 }
 
 Status Coordinator::CheckUpload(uint64_t account, const v1::UploadHead& head) const {
+  CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(head.digest()));
+  bool named = false;
   {
     const std::shared_lock lock(impl_->mutex);
     CT_RETURN_IF_ERROR(MayUpload(impl_->log->state(), account, head));
+    named = !impl_->marks.UsesOf(digest).empty();
+  }
+  if (!named) {
+    CT_RETURN_IF_ERROR(
+        impl_->uploads->Note(account, digest, head.size_bytes(), impl_->options.now_ms()));
   }
   if (head.kind() != v1::UPDATE) return OkStatus();
   const std::lock_guard lock(impl_->claims_mutex);
@@ -237,8 +252,8 @@ Status Coordinator::WriteBundle(const std::function<Status(std::string_view)>& s
   return ledger::WriteBundle(*impl_->store, size, note, sink);
 }
 
-StatusOr<std::pair<uint64_t, uint64_t>> Coordinator::Export(const std::string& directory,
-                                                            bool with_artifacts) {
+StatusOr<Coordinator::Exported> Coordinator::Export(const std::string& directory,
+                                                    bool with_artifacts) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return ErrnoStatus(error.value(), directory);
@@ -250,8 +265,16 @@ StatusOr<std::pair<uint64_t, uint64_t>> Coordinator::Export(const std::string& d
   }));
   file.close();
   if (!file.good()) return Unavailable("{}: cannot write; is the disk full?", path);
-  std::pair<uint64_t, uint64_t> counts{log_size(), 0};
+  Exported counts;
+  counts.entries = log_size();
   if (!with_artifacts) return counts;
+  {
+    const std::shared_lock lock(impl_->mutex);
+    for (const base::Hash& digest : impl_->marks.Blobs()) {
+      const bool lapsed = impl_->Lapsed(digest, impl_->options.now_ms());
+      if (lapsed && !impl_->artifacts->Exists(digest)) ++counts.lapsed;
+    }
+  }
 
   std::filesystem::create_directories(directory + "/artifacts", error);
   if (error) return ErrnoStatus(error.value(), directory + "/artifacts");
@@ -265,7 +288,7 @@ StatusOr<std::pair<uint64_t, uint64_t>> Coordinator::Export(const std::string& d
     std::filesystem::copy_file(impl_->artifacts->Path(digest), to,
                                std::filesystem::copy_options::overwrite_existing, error);
     if (error) return ErrnoStatus(error.value(), to);
-    ++counts.second;
+    ++counts.artifacts;
   }
   return counts;
 }

@@ -33,6 +33,8 @@ struct CoordinatorOptions {
   uint64_t worker_memory_bytes = uint64_t{4} << 30;
   uint32_t worker_threads = 1;
   bool sandbox = true;
+  // Of one account, what it uploads and no campaign names (two of the largest).
+  uint64_t unnamed_bytes_of_account = uint64_t{32} << 30;
   std::function<uint64_t()> now_ms;  // wall clock; tests put their own
   // Called once, on the writer thread, when the log can no longer be trusted to be written (a head
   // that could not be signed durably): the process must stop and start again.
@@ -41,7 +43,9 @@ struct CoordinatorOptions {
 
 // What came of a submitted intent.
 struct SubmitOutcome {
-  Status status;        // OK: logged (now, or before with the same bytes)
+  // OK: logged (now, or before with the same bytes). kUnavailable, kInternal: not the sender's
+  // doing (a full disk, a dead worker); try again. Else a refusal.
+  Status status;
   uint64_t index = 0;   // of the entry
   std::string receipt;  // tlog-proof
   uint64_t next_sequence = 0;
@@ -85,11 +89,12 @@ class Coordinator {
                             std::string_view reason) const;
 
   // Live streams. `push` is called on the writer thread, also before Attend/Watch returns its id;
-  // after Leave has returned it is not called any more. kNotFound: campaign. kPermissionDenied: not
-  // enrolled (Attend).
+  // after Leave has returned it is not called any more. An attendant is first told where the
+  // campaign stands, then everything new, once. kNotFound: campaign. kPermissionDenied: not
+  // enrolled (Attend). kResourceExhausted: too many streams of this account.
   StatusOr<uint64_t> Attend(uint64_t account, uint64_t campaign,
                             std::function<void(std::shared_ptr<const v1::Notice>)> push);
-  StatusOr<uint64_t> Watch(uint64_t campaign,
+  StatusOr<uint64_t> Watch(uint64_t account, uint64_t campaign,
                            std::function<void(std::shared_ptr<const v1::CampaignView>)> push);
   void Leave(uint64_t stream);
 
@@ -98,7 +103,8 @@ class Coordinator {
   Status CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
                    const base::Hash& digest) const;
   // May this account upload this blob? An owner its model and validation set (`size_bytes`
-  // bounded); a teacher the update it committed to, in the upload phase.
+  // bounded, also in sum until a campaign names them); a teacher the update it committed to, in the
+  // upload phase. What no campaign names within a day is removed.
   Status CheckUpload(uint64_t account, const v1::UploadHead& head) const;
   // An upload is complete and verified: looks at it before its reveal comes. Reads the file.
   void Uploaded(const v1::UploadHead& head);
@@ -113,8 +119,13 @@ class Coordinator {
   // Account number by number, "operator" or unique name. kNotFound, kInvalidArgument (ambiguous).
   StatusOr<uint64_t> ResolveAccount(std::string_view name) const;
   // Writes ‹directory›/log.bundle and, if asked, ‹directory›/artifacts/‹digest hex›, without what
-  // its campaign still keeps secret. Returns the numbers of entries and artifacts.
-  StatusOr<std::pair<uint64_t, uint64_t>> Export(const std::string& directory, bool with_artifacts);
+  // its campaign still keeps secret.
+  struct Exported {
+    uint64_t entries = 0;
+    uint64_t artifacts = 0;
+    uint64_t lapsed = 0;  // updates that were removed after their retention
+  };
+  StatusOr<Exported> Export(const std::string& directory, bool with_artifacts);
   // The bundle's bytes of the committed log (for the web port).
   Status WriteBundle(const std::function<Status(std::string_view)>& sink) const;
 

@@ -1,6 +1,7 @@
 // Batches: from posted commands to a durable transaction, its pushes and its jobs.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 #include <utility>
@@ -15,6 +16,7 @@ namespace crowdteach::server {
 namespace {
 
 constexpr uint64_t kRetryAfterMs = 1000;
+constexpr uint64_t kSweepEveryMs = 3'600'000;
 
 }  // namespace
 
@@ -34,7 +36,12 @@ Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
   const Status committed = log->Commit(std::move(rows));
   if (committed.ok()) {
     engine->Committed();
-    for (const ledger::LoggedEntry& logged : batch->logged) marks.Take(logged);
+    for (const ledger::LoggedEntry& logged : batch->logged) {
+      marks.Take(logged);
+      for (const std::string_view digest : ForeignBlobsOf(logged.intent)) {
+        uploads->Named(*base::HashFromBytes(digest));
+      }
+    }
     return OkStatus();
   }
   if (const Status health = log->health(); !health.ok()) {
@@ -46,7 +53,8 @@ Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
   spdlog::error("nothing of this batch was logged: {}", Message(committed));
   engine->RolledBack();
   *wake_ms = batch->now_ms + kRetryAfterMs;
-  return committed;
+  // A full disk is no refusal: the rules say kResourceExhausted, too, but of credits.
+  return Unavailable("nothing was logged, try again later: {}", Message(committed));
 }
 
 uint64_t Coordinator::Impl::Process(const std::vector<Command>& commands) {
@@ -68,8 +76,13 @@ uint64_t Coordinator::Impl::Process(const std::vector<Command>& commands) {
     return 0;
   }
   if (committed.ok()) Publish(batch);
+  for (const auto& tell : batch.published) tell();
   for (const JobRequest& job : jobs_to_start) StartJob(job);
-  return wake_ms;
+  if (batch.now_ms >= next_sweep_ms) {
+    next_sweep_ms = batch.now_ms + kSweepEveryMs;
+    jobs->Run([this] { Sweep(); });
+  }
+  return wake_ms == 0 ? next_sweep_ms : std::min(wake_ms, next_sweep_ms);
 }
 
 void Coordinator::Impl::Publish(const Batch& batch) {
@@ -80,12 +93,14 @@ void Coordinator::Impl::Publish(const Batch& batch) {
     if (campaign == 0) continue;
     touched.insert(campaign);
     // What was uploaded and never revealed.
-    if (logged.intent.has_settle() || logged.intent.has_round_abort()) ForgetNorms(campaign);
+    const bool ends_round = logged.intent.has_settle() || logged.intent.has_round_abort();
+    if (ends_round) ForgetNorms(campaign);
     std::vector<AddressedNotice> notices;
     {
       const std::shared_lock lock(mutex);
-      notices = NoticesOf(logged, *log->state().FindCampaign(campaign), marks.Campaign(campaign),
-                          receipt);
+      const ledger::CampaignState& state = *log->state().FindCampaign(campaign);
+      notices = NoticesOf(logged, state, marks.Campaign(campaign), receipt);
+      if (ends_round && state.phase != ledger::CampaignPhase::kRunning) jobs->Forget(campaign);
     }
     for (AddressedNotice& addressed : notices) {
       const auto notice = std::make_shared<const v1::Notice>(std::move(addressed.notice));
@@ -105,7 +120,8 @@ void Coordinator::Impl::PublishView(uint64_t campaign) {
   {
     const std::shared_lock lock(mutex);
     view = std::make_shared<const v1::CampaignView>(
-        MakeView(log->state(), marks, campaign, streams.Connected(campaign), options.now_ms()));
+        MakeView(log->state(), marks, engine->StateOf(campaign), campaign,
+                 streams.Connected(campaign), options.now_ms()));
   }
   streams.PushView(campaign, view);
 }

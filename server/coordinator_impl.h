@@ -17,6 +17,7 @@
 #include "server/jobs/round_jobs.h"
 #include "server/marks.h"
 #include "server/streams.h"
+#include "server/uploads.h"
 #include "server/writer.h"
 
 namespace crowdteach::server {
@@ -46,12 +47,15 @@ struct Coordinator::Impl {
   mutable std::mutex claims_mutex;
   mutable std::map<std::pair<uint64_t, uint64_t>, Claim> claims;
 
+  std::unique_ptr<Uploads> uploads;
+
   // Norms of updates uploaded for open rounds, by campaign, so that the writer need not read them.
   mutable std::mutex norms_mutex;
   std::map<std::pair<uint64_t, base::Hash>, unsigned __int128> norms;
 
   std::unique_ptr<RoundJobs> jobs;
   std::unique_ptr<Writer> writer;
+  uint64_t next_sweep_ms = 0;  // the writer's
 
   // Lifecycle (coordinator_start.cc).
   Status Open();
@@ -59,12 +63,18 @@ struct Coordinator::Impl {
 
   // Batches (coordinator_batch.cc); all on the writer thread.
   uint64_t Process(const std::vector<Command>& commands);
+  // kUnavailable: the store could not be written, and nothing happened.
   Status CommitBatch(Batch* batch, uint64_t* wake_ms);
   void Publish(const Batch& batch);
   void PublishView(uint64_t campaign);
   void StartJob(const JobRequest& job);
   StatusOr<PassSpec> SpecOf(const JobRequest& job) const;
   std::string MakeReceipt(uint64_t index) const;
+
+  // Removing what is no longer kept (coordinator_sweep.cc); on the jobs' thread.
+  void Sweep();
+  // By the rules for blobs nobody names and for updates after their retention.
+  bool Lapsed(const base::Hash& digest, uint64_t now_ms) const;
 
   // Submitting (coordinator_submit.cc).
   void SubmitNow(const v1::SignedIntent& intent, const std::function<void(SubmitOutcome)>& done,
@@ -73,7 +83,8 @@ struct Coordinator::Impl {
   std::optional<uint64_t> FindLogged(const v1::Intent& intent,
                                      const v1::SignedIntent& signed_intent,
                                      const Batch& batch) const;
-  Status CheckRevealArtifact(const v1::UpdateReveal& reveal) const;
+  // The blobs that the intent names have been uploaded.
+  Status CheckArtifacts(const v1::Intent& intent) const;
   Status RejectIfUnfit(const v1::Intent& intent, Batch* batch);
   StatusOr<v1::RejectReason> Judge(uint64_t campaign, const base::Hash& update);
   void ForgetNorms(uint64_t campaign);

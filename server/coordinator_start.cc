@@ -58,6 +58,7 @@ Status Coordinator::Impl::Open() {
   ledger::SqliteLogStore::Options database;
   database.path = options.home + "/coordinator.db";
   CT_ASSIGN_OR_RETURN(store, ledger::SqliteLogStore::Open(database));
+  uploads = std::make_unique<Uploads>(Uploads::Limits{options.unnamed_bytes_of_account});
   CT_ASSIGN_OR_RETURN(artifacts, ledger::ArtifactStore::Open(options.home + "/artifacts"));
   ledger::Log::Options log_options;
   log_options.head_path = options.head_path;

@@ -33,11 +33,14 @@ std::optional<uint64_t> Coordinator::Impl::FindLogged(const v1::Intent& intent,
   return index;
 }
 
-Status Coordinator::Impl::CheckRevealArtifact(const v1::UpdateReveal& reveal) const {
-  CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(reveal.update_digest()));
-  if (artifacts->Exists(digest)) return OkStatus();
-  return FailedPrecondition("the update {} has not been uploaded; upload it before revealing it",
-                            base::Hex(digest));
+Status Coordinator::Impl::CheckArtifacts(const v1::Intent& intent) const {
+  for (const std::string_view bytes : ForeignBlobsOf(intent)) {
+    CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(bytes));
+    if (artifacts->Exists(digest)) continue;
+    return FailedPrecondition("the blob {} is not here; upload it before its {}", base::Hex(digest),
+                              intent.has_update_reveal() ? "reveal" : "campaign is opened");
+  }
+  return OkStatus();
 }
 
 StatusOr<v1::RejectReason> Coordinator::Impl::Judge(uint64_t campaign, const base::Hash& update) {
@@ -85,7 +88,11 @@ StatusOr<uint64_t> Coordinator::Impl::DraftForeign(const v1::SignedIntent& signe
                                                    Batch* batch) {
   CT_ASSIGN_OR_RETURN(const v1::Intent intent, ledger::DecodeIntent(signed_intent.payload()));
   if (const auto index = FindLogged(intent, signed_intent, *batch)) return *index;
-  if (intent.has_update_reveal()) CT_RETURN_IF_ERROR(CheckRevealArtifact(intent.update_reveal()));
+  if (intent.has_campaign_open()) {
+    CT_RETURN_IF_ERROR(log->state().Postings(signed_intent, batch->now_ms).status());
+  }
+  // Under the lock, so that no sweep comes between this and the commit.
+  CT_RETURN_IF_ERROR(CheckArtifacts(intent));
   CT_ASSIGN_OR_RETURN(ledger::LoggedEntry logged, log->Draft(signed_intent, batch->now_ms));
   const uint64_t index = logged.entry.index();
   batch->logged.push_back(std::move(logged));

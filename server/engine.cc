@@ -121,6 +121,12 @@ uint64_t Engine::Settle(const std::function<std::vector<uint64_t>(uint64_t)>& co
   return wake_ms;
 }
 
+const EngineState& Engine::StateOf(uint64_t campaign) const {
+  static const EngineState kNone;
+  const auto found = committed_.find(campaign);
+  return found == committed_.end() ? kNone : found->second;
+}
+
 std::vector<ledger::RowWrite> Engine::Rows() const {
   std::vector<ledger::RowWrite> rows;
   for (const auto& [campaign, state] : states_) {

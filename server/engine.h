@@ -21,6 +21,8 @@ struct Batch {
   std::vector<ledger::LoggedEntry> logged;
   // Called in order once the batch is durable, or with the reason why it is not.
   std::vector<std::function<void(const Status&)>> after;
+  // Called in order once all that was logged has been pushed, logged or not.
+  std::vector<std::function<void()>> published;
 };
 
 // A job Step asked for; to be started once the batch is durable.
@@ -47,6 +49,9 @@ class Engine {
   // Runs every campaign until Step has nothing more to propose. Returns when to be called again
   // (0: never). `connected(campaign)` lists the attending teachers.
   uint64_t Settle(const std::function<std::vector<uint64_t>(uint64_t)>& connected, Batch* batch);
+
+  // What is kept of a campaign, as of the last durable batch.
+  const EngineState& StateOf(uint64_t campaign) const;
 
   // What the batch changed: the rows to commit with it, then the jobs to start after it.
   std::vector<ledger::RowWrite> Rows() const;

@@ -73,6 +73,14 @@ void Marks::TakeRound(const v1::Intent& intent, uint64_t index) {
   }
 }
 
+std::vector<std::string_view> ForeignBlobsOf(const v1::Intent& intent) {
+  if (intent.has_campaign_open()) {
+    return {intent.campaign_open().model_digest(), intent.campaign_open().validation_digest()};
+  }
+  if (intent.has_update_reveal()) return {intent.update_reveal().update_digest()};
+  return {};
+}
+
 void Marks::TakeBlob(std::string_view digest, uint64_t campaign, base::BlobKind kind) {
   if (digest.empty()) return;  // a void step has no gradient
   const StatusOr<base::Hash> hash = base::HashFromBytes(digest);
@@ -105,6 +113,12 @@ void Marks::TakeBlobs(const v1::Intent& intent, uint64_t index) {
     default:
       break;
   }
+}
+
+std::vector<base::Hash> Marks::Blobs() const {
+  std::vector<base::Hash> digests;
+  for (const auto& [digest, unused] : blobs_) digests.push_back(digest);
+  return digests;
 }
 
 std::vector<BlobUse> Marks::UsesOf(const base::Hash& digest) const {

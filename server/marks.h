@@ -45,10 +45,14 @@ struct BlobUse {
   base::BlobKind kind = base::BlobKind::kData;
 };
 
+// The digests of the blobs that an intent names and that others than the coordinator upload.
+std::vector<std::string_view> ForeignBlobsOf(const v1::Intent& intent);
+
 class Marks {
  public:
   void Take(const ledger::LoggedEntry& logged);
 
+  std::vector<base::Hash> Blobs() const;  // every one that a campaign names
   // Every campaign that names this blob, in log order.
   std::vector<BlobUse> UsesOf(const base::Hash& digest) const;
 

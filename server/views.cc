@@ -48,18 +48,21 @@ std::string SeatStatus(const ledger::RoundState& round, uint64_t account) {
   return seat.commitment.has_value() ? "uploading" : "absent";
 }
 
-uint64_t PhaseEndMs(const CampaignState& campaign) {
-  switch (campaign.phase) {
-    case CampaignPhase::kClosed:
-      return campaign.closed_ms + campaign.open.terms().dispute_ms();
-    case CampaignPhase::kEnded:
-      return campaign.last_round_ms + campaign.open.terms().close_ms();
-    default:
-      break;
+// 0: open.
+uint64_t PhaseEndMs(const CampaignState& campaign, const EngineState& engine) {
+  if (campaign.phase == CampaignPhase::kClosed) {
+    return campaign.closed_ms + campaign.open.terms().dispute_ms();
   }
-  if (campaign.round.phase == Phase::kCommit) return ledger::CommitDeadlineMs(campaign);
-  if (campaign.round.phase == Phase::kUpload) return ledger::UploadDeadlineMs(campaign);
-  return 0;
+  const Phase phase = campaign.round.phase;
+  const bool ended = campaign.phase == CampaignPhase::kEnded;
+  if (!ended && phase != Phase::kCommit && phase != Phase::kUpload) return 0;
+  if (engine.deadline_ms != 0 && engine.timed_round == campaign.round.number &&
+      engine.timed_phase == phase) {
+    return engine.deadline_ms;
+  }
+  if (ended) return campaign.last_round_ms + campaign.open.terms().close_ms();
+  return phase == Phase::kCommit ? ledger::CommitDeadlineMs(campaign)
+                                 : ledger::UploadDeadlineMs(campaign);
 }
 
 uint64_t Left(uint64_t end_ms, uint64_t now_ms) { return end_ms > now_ms ? end_ms - now_ms : 0; }
@@ -71,22 +74,20 @@ v1::Notice MakeNotice(v1::Notice::Kind kind, uint32_t round) {
   return notice;
 }
 
-v1::Notice Task(const CampaignState& campaign, const CampaignMarks& marks, uint64_t now_ms,
+v1::Notice Task(const CampaignState& campaign, const CampaignMarks& marks, uint64_t left_ms,
                 const MakeReceipt& receipt) {
   v1::Notice notice = MakeNotice(v1::Notice::TASK, campaign.round.number);
   notice.add_receipts(receipt(marks.round_open));
-  const uint64_t end = campaign.round.phase == Phase::kCommit ? ledger::CommitDeadlineMs(campaign)
-                                                              : ledger::UploadDeadlineMs(campaign);
-  notice.set_time_left_ms(Left(end, now_ms));
+  notice.set_time_left_ms(left_ms);
   return notice;
 }
 
 v1::Notice CommitClosed(const CampaignState& campaign, const CampaignMarks& marks,
-                        const ledger::Seat& seat, uint64_t now_ms, const MakeReceipt& receipt) {
+                        const ledger::Seat& seat, uint64_t left_ms, const MakeReceipt& receipt) {
   v1::Notice notice = MakeNotice(v1::Notice::COMMIT_CLOSED, campaign.round.number);
   notice.add_receipts(receipt(seat.commit_index));
   notice.add_receipts(receipt(marks.commit_close));
-  notice.set_time_left_ms(Left(ledger::UploadDeadlineMs(campaign), now_ms));
+  notice.set_time_left_ms(left_ms);
   return notice;
 }
 
@@ -133,8 +134,9 @@ std::string_view PhaseName(CampaignPhase phase) {
   return "";
 }
 
-v1::CampaignView MakeView(const ledger::State& state, const Marks& marks, uint64_t campaign,
-                          const std::vector<uint64_t>& connected, uint64_t now_ms) {
+v1::CampaignView MakeView(const ledger::State& state, const Marks& marks, const EngineState& engine,
+                          uint64_t campaign, const std::vector<uint64_t>& connected,
+                          uint64_t now_ms) {
   const CampaignState& found = *state.FindCampaign(campaign);
   const CampaignMarks& milestones = marks.Campaign(campaign);
   v1::CampaignView view;
@@ -157,7 +159,7 @@ v1::CampaignView MakeView(const ledger::State& state, const Marks& marks, uint64
     *view.add_teachers() = MakeTeacher(state, milestones, campaign, account, here);
   }
   view.set_escrow(state.Balance({v1::ESCROW, campaign, 0}));
-  view.set_phase_left_ms(Left(PhaseEndMs(found), now_ms));
+  view.set_phase_left_ms(Left(PhaseEndMs(found, engine), now_ms));
   view.set_log_size(state.size());
   view.set_model_digest(base::Hex(found.model_digest));
   return view;
@@ -188,20 +190,21 @@ std::vector<AddressedNotice> NoticesOf(const ledger::LoggedEntry& logged,
                                        const CampaignState& campaign, const CampaignMarks& marks,
                                        const MakeReceipt& receipt) {
   const uint64_t index = logged.entry.index();
-  const uint64_t now_ms = logged.entry.time_ms();
+  // Of a phase that has just begun; no downtime has moved its end.
+  const uint64_t left_ms = Left(PhaseEndMs(campaign, EngineState{}), logged.entry.time_ms());
   // The same batch may have opened the next round: not what an entry that ends a round speaks of.
   const uint32_t round = campaign.round.number;
   std::vector<AddressedNotice> notices;
   switch (logged.intent.body_case()) {
     case v1::Intent::kRoundOpen:
       for (const uint64_t account : logged.intent.round_open().selected()) {
-        notices.push_back({account, Task(campaign, marks, now_ms, receipt)});
+        notices.push_back({account, Task(campaign, marks, left_ms, receipt)});
       }
       break;
     case v1::Intent::kRoundCommitClose:
       for (const auto& [account, seat] : campaign.round.seats) {
         if (!seat.commitment.has_value()) continue;
-        notices.push_back({account, CommitClosed(campaign, marks, seat, now_ms, receipt)});
+        notices.push_back({account, CommitClosed(campaign, marks, seat, left_ms, receipt)});
       }
       break;
     case v1::Intent::kUpdateReject:
@@ -237,7 +240,8 @@ std::vector<AddressedNotice> NoticesOf(const ledger::LoggedEntry& logged,
 }
 
 std::vector<v1::Notice> CatchUp(const CampaignState& campaign, const CampaignMarks& marks,
-                                uint64_t account, uint64_t now_ms, const MakeReceipt& receipt) {
+                                const EngineState& engine, uint64_t account, uint64_t now_ms,
+                                const MakeReceipt& receipt) {
   const ledger::RoundState& round = campaign.round;
   std::vector<v1::Notice> notices = {MakeNotice(v1::Notice::WAITING, round.number)};
   switch (campaign.phase) {
@@ -258,13 +262,14 @@ std::vector<v1::Notice> CatchUp(const CampaignState& campaign, const CampaignMar
   if (round.phase == Phase::kIdle || found == round.seats.end()) return notices;
   const ledger::Seat& seat = found->second;
   if (seat.rejected != v1::REJECT_REASON_UNSPECIFIED) return notices;
+  const uint64_t left_ms = Left(PhaseEndMs(campaign, engine), now_ms);
   const bool open = campaign.open.terms().open_commitments();
   const bool may_commit = round.phase == Phase::kCommit && !seat.commitment.has_value();
   const bool may_reveal = round.phase == Phase::kUpload && !seat.update.has_value();
   if (may_commit || (may_reveal && open)) {
-    notices.push_back(Task(campaign, marks, now_ms, receipt));
+    notices.push_back(Task(campaign, marks, left_ms, receipt));
   } else if (may_reveal && seat.commitment.has_value()) {
-    notices.push_back(CommitClosed(campaign, marks, seat, now_ms, receipt));
+    notices.push_back(CommitClosed(campaign, marks, seat, left_ms, receipt));
   }
   return notices;
 }

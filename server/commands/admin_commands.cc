@@ -90,6 +90,10 @@ StatusOr<int> Export(const ExportOptions& options) {
       options.artifacts ? fmt::format(", {} artifacts", reply.artifacts()) : "";
   fmt::print("{}: {} entries{}\n", (directory / "log.bundle").lexically_normal().string(),
              reply.entries(), artifacts);
+  if (reply.lapsed() > 0) {
+    fmt::print("{} updates are not here any more: the retention of their campaigns is over\n",
+               reply.lapsed());
+  }
   return kExitOk;
 }
 

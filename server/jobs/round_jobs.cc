@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -104,6 +105,7 @@ struct RoundJobs::Impl {
       stopping = true;
       queue.clear();
     }
+    shut_down.request_stop();
     changed.notify_one();
     thread.join();
   }
@@ -145,6 +147,7 @@ struct RoundJobs::Impl {
   std::condition_variable changed;
   std::deque<std::function<void()>> queue;
   bool stopping = false;
+  std::stop_source shut_down;
   std::thread thread;
 };
 
@@ -168,7 +171,8 @@ StatusOr<Event> RoundJobs::Impl::Score(const PassSpec& spec) {
   }
   if (scoring == nullptr || scoring->campaign() != spec.campaign) {
     scoring.reset();
-    CT_ASSIGN_OR_RETURN(scoring, Scoring::Make(options, spec.campaign, spec.open, *artifacts));
+    CT_ASSIGN_OR_RETURN(scoring, Scoring::Make(options, spec.campaign, spec.open, *artifacts,
+                                               shut_down.get_token()));
   }
   return scoring->Run(spec, last->second, model, *artifacts, executor);
 }
@@ -180,7 +184,8 @@ Status RoundJobs::Impl::CheckOpening(const v1::CampaignOpen& open) {
   if (!artifacts->Exists(validation)) {
     return FailedPrecondition("the validation set {} has not been uploaded", base::Hex(validation));
   }
-  CT_ASSIGN_OR_RETURN(const auto trial, Scoring::Make(options, 0, open, *artifacts));
+  CT_ASSIGN_OR_RETURN(const auto trial,
+                      Scoring::Make(options, 0, open, *artifacts, shut_down.get_token()));
   CT_ASSIGN_OR_RETURN(const base::Hash weights, base::HashFromBytes(open.model_digest()));
   CT_ASSIGN_OR_RETURN(const learning::Evaluation evaluation,
                       trial->Evaluate(artifacts->Path(weights)));
@@ -208,6 +213,15 @@ void RoundJobs::Score(PassSpec spec, std::function<void(Event)> done) {
     spdlog::error("campaign {}: scoring failed: {}", spec.campaign, Message(event.status()));
     impl->scoring.reset();
     done(JobFailed{v1::WORKER_FAILED});
+  });
+}
+
+void RoundJobs::Run(std::function<void()> work) { impl_->Post(std::move(work)); }
+
+void RoundJobs::Forget(uint64_t campaign) {
+  impl_->Post([impl = impl_.get(), campaign] {
+    if (impl->scoring != nullptr && impl->scoring->campaign() == campaign) impl->scoring.reset();
+    if (impl->last.has_value() && impl->last->first == campaign) impl->last.reset();
   });
 }
 

@@ -50,12 +50,18 @@ struct JobsOptions {
 class RoundJobs {
  public:
   RoundJobs(JobsOptions options, ledger::ArtifactStore* artifacts);
-  ~RoundJobs();  // the running job is finished or cut short, the others are dropped
+  // Kills the worker a running job waits for; what needs none is finished. The others are dropped.
+  ~RoundJobs();
 
   // AggregateDone; or JobFailed(WORKER_FAILED) when a file cannot be read or written.
   void Aggregate(PassSpec spec, std::function<void(Event)> done);
   // ScoreDone, Diverging, or JobFailed.
   void Score(PassSpec spec, std::function<void(Event)> done);
+
+  // Anything else that takes its time with the disk, in turn with the jobs. Must not throw.
+  void Run(std::function<void()> work);
+  // The campaign has had its last round: drops its worker, its gradients and its last pass.
+  void Forget(uint64_t campaign);
 
   // Are the model and the validation set here, do they fit the terms and each other, and is the
   // loss what the owner says, to 1e-5 nat? Errors name the term. kUnavailable: the worker died.

@@ -46,7 +46,8 @@ v1::Score ToMessage(const learning::Score& score, const learning::UpdateSet& upd
 
 StatusOr<std::unique_ptr<Scoring>> Scoring::Make(const JobsOptions& options, uint64_t campaign,
                                                  const v1::CampaignOpen& open,
-                                                 const ledger::ArtifactStore& artifacts) {
+                                                 const ledger::ArtifactStore& artifacts,
+                                                 std::stop_token shut_down) {
   CT_ASSIGN_OR_RETURN(const learning::ValidationCommitment commitment,
                       learning::CommitmentOf(open));
   CT_ASSIGN_OR_RETURN(learning::ExamplesFile validation,
@@ -59,6 +60,7 @@ StatusOr<std::unique_ptr<Scoring>> Scoring::Make(const JobsOptions& options, uin
   runner.threads = static_cast<int>(options.threads);
   runner.memory_limit_bytes = options.worker_memory_bytes;
   runner.sandbox = options.sandbox;
+  runner.shut_down = std::move(shut_down);
   CT_ASSIGN_OR_RETURN(scoring->runner_, learning::ModelRunner::Spawn(runner));
   CT_RETURN_IF_ERROR(scoring->runner_->LoadModel(open.terms().model_toml(), open.terms().data()));
   const uint64_t count = scoring->validation_.count();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 
 #include "learning/data/examples.h"
 #include "learning/model_runner.h"
@@ -16,10 +17,12 @@ namespace crowdteach::server {
 
 class Scoring {
  public:
-  // Spawns the worker. Errors as ModelRunner::Spawn and LoadModel, and of the validation set.
+  // Spawns the worker; `shut_down` kills it (model_runner.h). Errors as ModelRunner::Spawn and
+  // LoadModel, and of the validation set.
   static StatusOr<std::unique_ptr<Scoring>> Make(const JobsOptions& options, uint64_t campaign,
                                                  const v1::CampaignOpen& open,
-                                                 const ledger::ArtifactStore& artifacts);
+                                                 const ledger::ArtifactStore& artifacts,
+                                                 std::stop_token shut_down);
 
   uint64_t campaign() const { return campaign_; }
 

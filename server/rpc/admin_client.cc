@@ -8,6 +8,7 @@
 #include "proto/base/exit_codes.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/status.h"
+#include "server/rpc/admin_service.h"
 #include "server/rpc/rpc_server.h"
 
 namespace crowdteach::server {
@@ -32,6 +33,7 @@ struct AdminClient::Impl {
     context.set_deadline(std::chrono::system_clock::now() + deadline);
     Reply reply;
     const Status status = wire::FromGrpc(((*stub).*method)(&context, request, &reply));
+    if (wire::Detail(status) == kOwnFailure) return Status(status.code(), status.message());
     if (absl::IsUnavailable(status)) {
       return FromPeer(
           Unavailable("no coordinator runs in {}: start it with \"crowdteachd serve "

@@ -16,7 +16,8 @@ class AdminClient {
   // Does not connect yet. kInvalidArgument: as AdminSocketPath.
   static StatusOr<AdminClient> Of(const std::string& home);
 
-  // kUnavailable, marked FromPeer: no coordinator runs in the home. Else the coordinator's status.
+  // kUnavailable, marked FromPeer: no coordinator runs in the home. Else the coordinator's status,
+  // marked FromPeer if it is a refusal; a failure of its disk is one of this machine.
   StatusOr<v1::IssueCreditsReply> IssueCredits(const v1::IssueCreditsRequest& request) const;
   StatusOr<v1::MakeInviteReply> MakeInvite(const v1::MakeInviteRequest& request) const;
   StatusOr<v1::ExportReply> Export(const v1::ExportRequest& request) const;

@@ -25,6 +25,11 @@ Status CheckInvite(const v1::MakeInviteRequest& request, const Advertised& adver
   return OkStatus();
 }
 
+// A refusal as it is, a failure to log marked as ours.
+Status Told(const Status& status) {
+  return absl::IsUnavailable(status) ? wire::WithDetail(status, kOwnFailure) : status;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* AdminService::IssueCredits(grpc::CallbackServerContext* call,
@@ -45,7 +50,7 @@ grpc::ServerUnaryReactor* AdminService::IssueCredits(grpc::CallbackServerContext
       to, request->amount(), request->reference(),
       [this, reactor, reply, to](SubmitOutcome outcome) {
         reactor->Finish(wire::ToGrpc(Guarded("IssueCredits", [&]() -> Status {
-          CT_RETURN_IF_ERROR(outcome.status);
+          CT_RETURN_IF_ERROR(Told(outcome.status));
           reply->set_account(to);
           reply->set_index(outcome.index);
           reply->set_available(context_->coordinator.Account(to).available());
@@ -77,7 +82,7 @@ grpc::ServerUnaryReactor* AdminService::MakeInvite(grpc::CallbackServerContext* 
       token.public_key(), request->role(), request->uses(), invite.expires_ms,
       request->stake_grant(), [reactor, reply, invite](SubmitOutcome outcome) mutable {
         reactor->Finish(wire::ToGrpc(Guarded("MakeInvite", [&]() -> Status {
-          CT_RETURN_IF_ERROR(outcome.status);
+          CT_RETURN_IF_ERROR(Told(outcome.status));
           invite.index = outcome.index;
           reply->set_invite(wire::FormatInvite(invite));
           reply->set_index(outcome.index);
@@ -96,10 +101,12 @@ grpc::ServerUnaryReactor* AdminService::Export(grpc::CallbackServerContext* call
       if (!std::filesystem::path(request->directory()).is_absolute()) {
         return InvalidArgument("\"{}\" is not an absolute path", request->directory());
       }
-      CT_ASSIGN_OR_RETURN(const auto counts, context->coordinator.Export(
-                                                 request->directory(), request->with_artifacts()));
-      reply->set_entries(counts.first);
-      reply->set_artifacts(counts.second);
+      const auto counts =
+          context->coordinator.Export(request->directory(), request->with_artifacts());
+      if (!counts.ok()) return wire::WithDetail(counts.status(), kOwnFailure);
+      reply->set_entries(counts->entries);
+      reply->set_artifacts(counts->artifacts);
+      reply->set_lapsed(counts->lapsed);
       return OkStatus();
     })));
   });

@@ -4,12 +4,17 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crowdteach/v1/admin.grpc.pb.h"
 #include "server/rpc/context.h"
 
 namespace crowdteach::server {
+
+// The detail (proto/wire/status.h) of a status about the coordinator's own disk. The operator's
+// programs run on the same machine: it is not "unreachable", and no refusal either.
+inline constexpr std::string_view kOwnFailure = "own-failure";
 
 // What invites tell people.
 struct Advertised {

@@ -83,16 +83,13 @@ Status CoordinatorService::OpenSessionNow(const v1::OpenSessionRequest& request,
         "the session claim names another CA than this coordinator's: the "
         "connection was not made with this coordinator's invite");
   }
-  const uint64_t now_ms = context_->now_ms();
-  if (!context_->sessions.UseNonce(claim.nonce(), now_ms)) {
-    return Unauthenticated("the nonce was used or is older than a minute; call Hello again");
-  }
   const auto account = coordinator.FindAccount(request.public_key());
   if (!account.has_value()) {
     return NotFound("no account has the key {}: open one with an invite first",
                     base::Hex(request.public_key()));
   }
-  Sessions::Token token = context_->sessions.Open(account->account, now_ms);
+  CT_ASSIGN_OR_RETURN(Sessions::Token token,
+                      context_->sessions.Open(account->account, claim.nonce(), context_->now_ms()));
   reply->set_token(std::move(token.bytes));
   reply->set_expires_ms(token.expires_ms);
   reply->set_account(account->account);
@@ -234,7 +231,7 @@ grpc::ServerWriteReactor<v1::CampaignView>* CoordinatorService::Watch(
   StatusOr<uint64_t> id = Unavailable("not watching");
   const Status status = Guarded("Watch", [&] {
     id = context_->coordinator.Watch(
-        request->campaign(),
+        *account, request->campaign(),
         [stream](std::shared_ptr<const v1::CampaignView> view) { stream->Push(std::move(view)); });
     return id.status();
   });

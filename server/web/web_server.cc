@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,9 +20,29 @@
 namespace crowdteach::server {
 namespace {
 
-constexpr size_t kThreads = 8;
+constexpr size_t kThreads = 64;
+constexpr time_t kReadTimeoutS = 5;
+constexpr time_t kWriteTimeoutS = 10;
+constexpr uint64_t kGraceMs = 30'000;
+constexpr uint64_t kBytesPerMs = 16;
 constexpr char kText[] = "text/plain; charset=utf-8";
 constexpr char kBytes[] = "application/octet-stream";
+
+// Of one answer: a reader that takes a little now and then must not hold a thread for ever.
+class Pace {
+ public:
+  // `size` more bytes have gone out. False: too slow.
+  bool Sent(size_t size) {
+    using std::chrono::milliseconds;
+    sent_ += size;
+    const auto allowed = milliseconds(kGraceMs + sent_ / kBytesPerMs);
+    return std::chrono::steady_clock::now() - begun_ < allowed;
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  uint64_t sent_ = 0;
+};
 
 void Fail(httplib::Response& response, int code, const std::string& what) {
   response.status = code;
@@ -41,8 +63,9 @@ Status CheckPublic(const Coordinator& coordinator, const base::Hash& digest) {
 
 void ServeBundle(Coordinator* coordinator, httplib::Response& response) {
   response.set_chunked_content_provider(kBytes, [coordinator](size_t, httplib::DataSink& sink) {
-    const Status status = coordinator->WriteBundle([&sink](std::string_view piece) -> Status {
-      if (sink.write(piece.data(), piece.size())) return OkStatus();
+    Pace pace;
+    const Status status = coordinator->WriteBundle([&](std::string_view piece) -> Status {
+      if (sink.write(piece.data(), piece.size()) && pace.Sent(piece.size())) return OkStatus();
       return absl::CancelledError("the client left");
     });
     if (status.ok()) {
@@ -69,11 +92,13 @@ void ServeArtifact(Coordinator* coordinator, const std::string& hex, httplib::Re
   spdlog::info("an auditor fetches {} ({} bytes)", hex, static_cast<uint64_t>(info.st_size));
   response.set_content_provider(
       static_cast<size_t>(info.st_size), kBytes,
-      [file](size_t offset, size_t length, httplib::DataSink& sink) {
+      [file, pace = std::make_shared<Pace>()](size_t offset, size_t length,
+                                              httplib::DataSink& sink) {
         std::vector<char> buffer(std::min<size_t>(length, base::kChunkBytes));
         const ssize_t count =
             ::pread(file->fd(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
-        return count > 0 && sink.write(buffer.data(), static_cast<size_t>(count));
+        return count > 0 && sink.write(buffer.data(), static_cast<size_t>(count)) &&
+               pace->Sent(static_cast<size_t>(count));
       });
 }
 
@@ -110,8 +135,8 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
     const int on = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   });
-  server.set_read_timeout(10);
-  server.set_write_timeout(30);
+  server.set_read_timeout(kReadTimeoutS);
+  server.set_write_timeout(kWriteTimeoutS);
   server.set_keep_alive_timeout(5);
   server.set_payload_max_length(1024);
   server.Get("/vkey", [coordinator](const httplib::Request&, httplib::Response& response) {

@@ -6,7 +6,9 @@
 //   GET /bundle            the whole log (ledger/FORMAT.md)
 //   GET /artifact/‹hex›    a blob everybody may read by its campaign's terms
 //
-// At most 8 requests run at a time. Thread-safety: for one thread. The Coordinator outlives it.
+// At most 64 connections are served at a time. A client that does not read is dropped after ten
+// seconds, one that reads slower than 16 KiB/s after half a minute. Thread-safety: for one thread.
+// The Coordinator outlives it.
 #pragma once
 
 #include <cstdint>

@@ -166,17 +166,38 @@ TEST_CASE("a full disk fails the commit, changes nothing, and a retry works") {
   REQUIRE(f.log->state().Balance(kIssuerAvail) == balance + 1000);
 }
 
-TEST_CASE("a head that cannot be written stops the log; opening again goes on") {
+TEST_CASE("without room for its head nothing is logged, and then all goes on") {
   LogFixture f;
   f.Begin(1);
   const std::string head = f.log->checkpoint();
   std::filesystem::create_directory(f.folder.File("head.new"));  // where the new head is written
   f.Issue(7);
   REQUIRE_FALSE(f.log->Commit({}).ok());
+  RequireOk(f.log->health());
+  REQUIRE(f.log->checkpoint() == head);
+  REQUIRE(Value(f.store->Size()) == 3);
+  std::filesystem::remove(f.folder.File("head.new"));
+  f.Issue(8);
+  RequireOk(f.log->Commit({}));
+  REQUIRE(f.log->state().Balance(kIssuerAvail) == 9);
+  REQUIRE(Slurp(f.folder.File("head")) == f.log->checkpoint());
+  f.Reopen();
+  REQUIRE(f.log->size() == 4);
+}
+
+TEST_CASE("a head that cannot be written stops the log; opening again goes on") {
+  LogFixture f;
+  f.Begin(1);
+  const std::string head = f.log->checkpoint();
+  std::filesystem::rename(f.folder.File("head"), f.folder.File("kept"));
+  std::filesystem::create_directory(f.folder.File("head"));  // which no file replaces
+  f.Issue(7);
+  REQUIRE_FALSE(f.log->Commit({}).ok());
   REQUIRE_FALSE(f.log->health().ok());
   REQUIRE_FALSE(f.log->Draft(IssueIntent(f.keys, f.log->state(), 1, 1), kStartMs + 9).ok());
   REQUIRE(f.log->checkpoint() == head);
-  std::filesystem::remove(f.folder.File("head.new"));
+  std::filesystem::remove(f.folder.File("head"));
+  std::filesystem::rename(f.folder.File("kept"), f.folder.File("head"));
   f.Reopen();
   REQUIRE(f.log->size() == 4);
   REQUIRE(f.log->state().Balance(kIssuerAvail) == 8);

@@ -1,92 +1,24 @@
 // A whole coordinator in this process: its own database, artifacts and threads, a clock by hand.
-#include "server/coordinator.h"
-
 #include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "ledger/bundle.h"
 #include "ledger/canonical.h"
 #include "ledger/receipt.h"
-#include "proto/base/bytes.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/server/history.h"
+#include "tests/unit/server/running.h"
 
 namespace crowdteach::server {
 namespace {
 
 using absl::StatusCode;
-using testing::LedgerBuilder;
 using testing::Refused;
 using testing::TestHash;
 using testing::TestKey;
-
-struct Running {
-  explicit Running(const TestHome& home, uint64_t start_ms = 1'700'000'000'000) : now_ms(start_ms) {
-    CoordinatorOptions options = Options(home);
-    auto started = Coordinator::Start(options);
-    INFO(started.status().ToString());
-    REQUIRE(started.ok());
-    coordinator = *std::move(started);
-  }
-  CoordinatorOptions Options(const TestHome& home) {
-    CoordinatorOptions options;
-    options.home = home.File("home");
-    options.worker_path = std::string(CROWDTEACH_BIN_DIR) + "/crowdteach-worker";
-    options.now_ms = [this] { return now_ms.load(); };
-    return options;
-  }
-  SubmitOutcome Submit(const v1::SignedIntent& intent) {
-    std::promise<SubmitOutcome> outcome;
-    coordinator->Submit(intent, [&](SubmitOutcome o) { outcome.set_value(std::move(o)); });
-    return outcome.get_future().get();
-  }
-  SubmitOutcome Issue(uint64_t to, uint64_t amount) {
-    std::promise<SubmitOutcome> outcome;
-    coordinator->Issue(to, amount, "by test",
-                       [&](SubmitOutcome o) { outcome.set_value(std::move(o)); });
-    return outcome.get_future().get();
-  }
-  SubmitOutcome Invite(const ledger::SigningKey& token, v1::Role role, uint32_t uses) {
-    std::promise<SubmitOutcome> outcome;
-    coordinator->Invite(token.public_key(), role, uses, now_ms + 3'600'000, 0,
-                        [&](SubmitOutcome o) { outcome.set_value(std::move(o)); });
-    return outcome.get_future().get();
-  }
-  // ACCOUNT_OPEN by an invite.
-  v1::SignedIntent Open(uint64_t invite, const ledger::SigningKey& token,
-                        const ledger::SigningKey& key, const std::string& name) {
-    v1::TokenClaim claim;
-    claim.set_genesis(base::Bytes(coordinator->genesis_hash()));
-    claim.set_key(key.public_key());
-    v1::Intent intent;
-    intent.set_genesis(claim.genesis());
-    intent.set_not_after_ms(now_ms + 60'000);
-    v1::AccountOpen* open = intent.mutable_account_open();
-    open->set_key(key.public_key());
-    open->set_invite(invite);
-    open->set_name(name);
-    open->set_token_signature(token.SignDsse(ledger::kTokenType, ledger::Encode(claim)));
-    return ledger::SignIntent(intent, key);
-  }
-
-  std::atomic<uint64_t> now_ms;
-  std::unique_ptr<Coordinator> coordinator;
-};
-
-// A home with a history in it, which a coordinator may be started in.
-struct HistoryHome : TestHome {
-  explicit HistoryHome(const LedgerBuilder& history) {
-    std::filesystem::create_directory(File("home"));
-    std::filesystem::permissions(File("home"), std::filesystem::perms::owner_all);
-    REQUIRE(history.operator_key.Save(File("home/operator.key")).ok());
-    REQUIRE(history.issuer_key.Save(File("home/issuer.key")).ok());
-    REQUIRE(history.log_key.Save(File("home/log.key")).ok());
-    OpenedLog(File("home"), history).TakeOver(history);
-  }
-};
 
 StatusCode StartCode(const TestHome& home, std::string_view text) {
   CoordinatorOptions options;
@@ -286,65 +218,6 @@ TEST_CASE("An account is found by its number or its name, if only one has it") {
   REQUIRE(Refused(coordinator.ResolveAccount(""), StatusCode::kNotFound, "''"));
 }
 
-TEST_CASE("Attending: the enrolled only, who are told where the round stands") {
-  SmallWorld world(4);
-  const uint64_t stranger = world.log.NewAccount(v1::TEACHER);
-  world.log.OpenRound(world.id);
-  const HistoryHome home(world.log);
-  Running running(home, world.log.now_ms);
-  Coordinator& coordinator = *running.coordinator;
-  const auto nothing = [](const std::shared_ptr<const v1::Notice>&) {};
-  REQUIRE(Refused(coordinator.Attend(stranger, world.id, nothing), StatusCode::kPermissionDenied,
-                  "enrol first"));
-  REQUIRE(Refused(coordinator.Attend(world.teachers[0], 9999, nothing), StatusCode::kNotFound,
-                  "no campaign 9999"));
-  REQUIRE(Refused(coordinator.Watch(9999, [](const auto&) {}), StatusCode::kNotFound, "9999"));
-
-  std::promise<void> told;
-  std::vector<v1::Notice> notices;  // pushed on the writer thread, read after `told`
-  const auto stream =
-      coordinator.Attend(world.teachers[0], world.id, [&](std::shared_ptr<const v1::Notice> n) {
-        notices.push_back(*n);
-        if (notices.size() == 2) told.set_value();
-      });
-  REQUIRE(stream.ok());
-  told.get_future().wait();
-  REQUIRE(notices[0].kind() == v1::Notice::WAITING);
-  REQUIRE(notices[1].kind() == v1::Notice::TASK);
-  REQUIRE(notices[1].round() == 1);
-  REQUIRE(notices[1].time_left_ms() == 1000);
-  const auto receipt = ledger::ParseReceipt(notices[1].receipts(0));
-  REQUIRE(receipt->index == world.log.entries.size() - 1);  // ROUND_OPEN
-  coordinator.Leave(*stream);
-  coordinator.Leave(*stream);
-}
-
-TEST_CASE("A notice names the round of its entry, also when the next one opens at once") {
-  SmallWorld world(2);
-  world.log.OpenRound(world.id);
-  const HistoryHome home(world.log);
-  Running running(home, world.log.now_ms);
-  std::promise<void> told;
-  std::vector<v1::Notice> aborted;
-  const auto attend = [&](uint64_t account, bool listens) {
-    return running.coordinator->Attend(
-        account, world.id, [&, listens](const std::shared_ptr<const v1::Notice>& notice) {
-          if (!listens || notice->kind() != v1::Notice::ROUND_ABORTED || !aborted.empty()) return;
-          aborted.push_back(*notice);
-          told.set_value();
-        });
-  };
-  const auto other = attend(world.teachers[1], false);
-  const auto stream = attend(world.teachers[0], true);
-  // Nobody commits: COMMIT_QUORUM, and ROUND_OPEN 2 in the same batch, for both are here.
-  running.now_ms += 1000;
-  REQUIRE(running.Issue(0, 1).status.ok());
-  told.get_future().wait();
-  REQUIRE(aborted.front().round() == 1);
-  running.coordinator->Leave(*stream);
-  running.coordinator->Leave(*other);
-}
-
 TEST_CASE("A job that cannot be done aborts its round after one more try") {
   SmallWorld world(3);
   // Revealed, but the artifacts are not here.
@@ -354,7 +227,7 @@ TEST_CASE("A job that cannot be done aborts its round after one more try") {
   std::promise<std::string> seen;
   bool done = false;
   const auto stream = running.coordinator->Watch(
-      world.id, [&](const std::shared_ptr<const v1::CampaignView>& view) {
+      world.owner, world.id, [&](const std::shared_ptr<const v1::CampaignView>& view) {
         if (view->round_phase() != "waiting" || done) return;
         done = true;
         seen.set_value(view->phase());
@@ -380,14 +253,14 @@ TEST_CASE("Export writes the bundle and what is no secret") {
   Running running(home, world.log.now_ms);
   const auto bare = running.coordinator->Export(home.File("bare"), false);
   REQUIRE(bare.ok());
-  REQUIRE(bare->first == world.log.entries.size());
-  REQUIRE(bare->second == 0);
+  REQUIRE(bare->entries == world.log.entries.size());
+  REQUIRE(bare->artifacts == 0);
   REQUIRE(std::filesystem::exists(home.File("bare/log.bundle")));
   REQUIRE_FALSE(std::filesystem::exists(home.File("bare/artifacts")));
 
   const auto whole = running.coordinator->Export(home.File("whole"), true);
   REQUIRE(whole.ok());
-  REQUIRE(whole->second == 1);
+  REQUIRE(whole->artifacts == 1);
   REQUIRE(std::filesystem::exists(home.File("whole/artifacts/") + base::Hex(TestHash("model", 0))));
   // The same bytes as for the web port.
   std::string bundle;
