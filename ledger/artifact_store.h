@@ -72,7 +72,7 @@ class ArtifactStore {
   Status Verify(base::BlobKind kind, const base::Hash& digest) const;
   Status Remove(const base::Hash& digest);
   StatusOr<std::vector<base::Hash>> List() const;  // ascending
-  // Published blobs, and those being received, in no order.
+  // Published blobs, then those being received.
   struct File {
     base::Hash digest{};
     bool published = false;

@@ -1,9 +1,12 @@
 #include "ledger/artifact_store.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <random>
+#include <vector>
 
 #include "proto/base/bytes.h"
 #include "tests/unit/ledger/log_fixture.h"
@@ -167,6 +170,28 @@ TEST_CASE("a changed file is told, and what a dead process was making is cleared
   std::ofstream(left) << "half";
   store = Value(ArtifactStore::Open(folder.File("a")));
   REQUIRE_FALSE(std::filesystem::exists(left));
+}
+
+TEST_CASE("files are listed with their age, published and not; other things are not listed") {
+  const TemporaryFolder folder;
+  const auto store = Value(ArtifactStore::Open(folder.File("artifacts")));
+  const std::string whole = Blob(10, 1), half = Blob(2 * kChunkBytes, 2);
+  ReceiveAll(*store, whole);
+  {
+    ArtifactStore::Writer writer = Value(store->Receive(NameOf(half)));
+    RequireOk(writer.Write(0, Chunk(half, 0)));
+  }
+  std::ofstream(store->TemporaryPath()) << "being made";
+  const timespec times[2] = {{1000, 0}, {1000, 250'000'000}};
+  REQUIRE(utimensat(AT_FDCWD, store->Path(NameOf(whole).digest).c_str(), times, 0) == 0);
+  const std::vector<ArtifactStore::File> files = Value(store->Files());
+  REQUIRE(files.size() == 2);
+  REQUIRE(files[0].published);
+  REQUIRE(files[0].digest == NameOf(whole).digest);
+  REQUIRE(files[0].written_ms == 1'000'250);
+  REQUIRE_FALSE(files[1].published);
+  REQUIRE(files[1].digest == NameOf(half).digest);
+  REQUIRE(files[1].written_ms > kStartMs);
 }
 
 }  // namespace crowdteach::ledger
