@@ -50,6 +50,7 @@ std::vector<std::string> Environment(int threads) {
 
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) {
     pointers.push_back(text.data());
   }
@@ -220,7 +221,8 @@ StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd
 
 StatusOr<v1::WorkerReply> WorkerProcess::Call(v1::WorkerRequest request,
                                               const std::vector<int>& fds,
-                                              const TrainProgress& progress, std::stop_token stop) {
+                                              const TrainProgress& progress,
+                                              const std::stop_token& stop) {
   if (!alive()) {
     return death_;
   }

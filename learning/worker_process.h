@@ -27,7 +27,7 @@ class WorkerProcess {
   // Sends `request` (its id is filled in) with `fds` beside it and waits for the answer, which is
   // neither progress nor error. Errors: the worker's own, kCancelled, or its death.
   StatusOr<v1::WorkerReply> Call(v1::WorkerRequest request, const std::vector<int>& fds,
-                                 const TrainProgress& progress, std::stop_token stop);
+                                 const TrainProgress& progress, const std::stop_token& stop);
 
   bool alive() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
