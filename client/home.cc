@@ -25,7 +25,7 @@ Status MakePrivateFolder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, path);
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-  if (!S_ISDIR(info.st_mode)) return FailedPrecondition("{} is not a directory", path);
+  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", path);
   if ((info.st_mode & 077) == 0) return OkStatus();
   return PermissionDenied("{} holds a secret key but others may enter it; run: chmod 700 {}", path,
                           path);
@@ -57,7 +57,7 @@ StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
   if (lock < 0) return ErrnoStatus(errno, path + "/lock");
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     close(lock);
-    return FailedPrecondition(
+    return Unavailable(
         "another crowdteach is using {}; one key is one person: wait for it, "
         "or pass another --home",
         path);

@@ -35,7 +35,7 @@ struct PreparedRound {
 
 class Home {
  public:
-  // Makes the directory and the key if need be. kFailedPrecondition: another process uses it.
+  // Makes the directory and the key if need be. kUnavailable: another process uses it.
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<std::unique_ptr<Home>> Open(const std::string& path);
   ~Home();

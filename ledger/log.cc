@@ -7,6 +7,7 @@
 #include "ledger/file_io.h"
 #include "ledger/receipt.h"
 #include "proto/base/assert.h"
+#include "proto/base/exit_codes.h"
 
 namespace crowdteach::ledger {
 namespace {
@@ -87,17 +88,17 @@ StatusOr<std::optional<Checkpoint>> Log::Impl::ReadHead() const {
 
 Status Log::Impl::CheckHead(const Checkpoint& head) const {
   if (head.size > tree.size()) {
-    return DataLoss(
+    return AsFork(DataLoss(
         "the store has {} entries, but a head of {} was signed ({}): the store was rolled back. "
         "Restore its newest copy; going on from here would fork the log",
-        tree.size(), head.size, options.head_path);
+        tree.size(), head.size, options.head_path));
   }
   CT_ASSIGN_OR_RETURN(const base::Hash root, tree.Root(head.size));
   if (root == head.root) return OkStatus();
-  return DataLoss(
+  return AsFork(DataLoss(
       "the first {} entries of the store have the root {}, but {} was signed ({}): the store was "
       "changed. Restore its newest copy; going on from here would fork the log",
-      head.size, base::Hex(root), base::Hex(head.root), options.head_path);
+      head.size, base::Hex(root), base::Hex(head.root), options.head_path));
 }
 
 Status Log::Impl::SignHead() {

@@ -31,8 +31,9 @@ class Log {
   };
 
   // `store` must outlive the log; `log_key` signs heads under `origin`. kDataLoss: an entry is
-  // illegal, or the store is behind or beside the last signed head (a restored backup, a rollback),
-  // or that head is missing. kFailedPrecondition: the log is another key's. Errors of the store.
+  // illegal, or the store is behind or beside the last signed head (a restored backup, a rollback:
+  // IsFork), or that head is missing. kFailedPrecondition: the log is another key's. Errors of the
+  // store.
   static StatusOr<std::unique_ptr<Log>> Open(LogStore* store, SigningKey log_key,
                                              std::string origin, Options options);
 

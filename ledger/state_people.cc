@@ -7,6 +7,7 @@
 #include "ledger/state_rules.h"
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
+#include "proto/base/utc_time.h"
 
 namespace crowdteach::ledger {
 namespace {
@@ -29,8 +30,9 @@ Status CheckToken(const State& state, const v1::AccountOpen& body, const InviteS
                            body.invite());
   }
   if (time_ms >= invite.terms.expires_ms()) {
-    return FailedPrecondition("invite {} expired at {} ms and it is {} ms: ask for a new one",
-                              body.invite(), invite.terms.expires_ms(), time_ms);
+    return FailedPrecondition("invite {} expired at {} and it is {}: ask for a new one",
+                              body.invite(), base::UtcTime(invite.terms.expires_ms()),
+                              base::UtcTime(time_ms));
   }
   if (invite.used >= invite.terms.uses()) {
     return FailedPrecondition("all {} uses of invite {} are consumed: ask for a new one",

@@ -1,9 +1,13 @@
 // crowdteachd: the coordinator, and its operator's commands.
+#include <cstdlib>
+
 #include "proto/cli/cli.h"
 #include "server/commands/commands.h"
 
 int main(int argc, char** argv) {
   namespace server = crowdteach::server;
+  // gRPC's own log repeats on standard error what our messages say; whoever sets it sees it.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   CLI::App app("The crowdteach coordinator: runs campaigns, keeps the ledger, pays teachers",
                "crowdteachd");
   crowdteach::cli::Action action;

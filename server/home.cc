@@ -20,7 +20,7 @@ Status MakeHome(const std::string& home) {
   if (mkdir(home.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, home);
   struct stat info {};
   if (stat(home.c_str(), &info) != 0) return ErrnoStatus(errno, home);
-  if (!S_ISDIR(info.st_mode)) return FailedPrecondition("{} is not a directory", home);
+  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", home);
   if ((info.st_mode & 077) != 0) {
     return PermissionDenied("{} holds secret keys but others may enter it; run: chmod 700 {}", home,
                             home);

@@ -22,8 +22,9 @@ Status Uploads::Note(uint64_t account, const base::Hash& digest, uint64_t size_b
         account, sum.bytes, sum.blobs, size_bytes, limits_.bytes_of_account,
         limits_.blobs_of_account);
   }
-  Upload& upload = uploads_[digest][account];
-  if (upload.size_bytes != 0) Drop(account, upload);
+  const auto [own, added] = uploads_[digest].try_emplace(account);
+  Upload& upload = own->second;
+  if (!added) Drop(account, upload);
   Sum& now = sums_[account];  // Drop may have removed it
   now.bytes += size_bytes;
   ++now.blobs;

@@ -16,7 +16,7 @@ namespace crowdteach::client {
 struct JoinOptions {
   std::string home;         // default: ~/.crowdteach
   std::string invite_path;  // empty: the invite kept in the home
-  std::string name;         // of a new account; default: the user's
+  std::string name;         // of a new account; empty: the user's
 };
 void AddJoinOptions(CLI::App* command, JoinOptions* options);
 
@@ -25,9 +25,13 @@ struct Joined {
   SessionOptions session_options;
   std::unique_ptr<Session> session;
 };
+enum class Account {
+  kMayOpen,    // with the invite, if there is none yet
+  kMustExist,  // looking at something uses up no invite
+};
 // `role`: what the command needs; the message says whom to ask for such an invite.
-// v1::ROLE_UNSPECIFIED: any.
-StatusOr<Joined> Join(const JoinOptions& options, v1::Role role);
+// v1::ROLE_UNSPECIFIED: any. The invite is kept in the home once it has let us in.
+StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account);
 
 struct WorkerOptions {
   std::string path;  // default: beside this program, then in PATH

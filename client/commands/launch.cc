@@ -79,7 +79,7 @@ StatusOr<int> RunLaunch(const LaunchOptions& options) {
       options.seed.has_value() ? *options.seed : base::ReadU64(base::RandomBytes(8).data());
   if (options.dry_run) return DryRun(file, seed, runner);
 
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER));
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER, Account::kMayOpen));
   CT_ASSIGN_OR_RETURN(const PreparedCampaign prepared,
                       PrepareCampaign(file, seed, runner, &joined.home->blobs()));
   fmt::print("{}", TermsText(prepared.open));

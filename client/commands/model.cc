@@ -27,7 +27,7 @@ constexpr size_t kMaxModelBytes = size_t{32} << 10;
 
 // Writes the campaign's current model, fetched and verified.
 Status ExportCampaign(const ModelOptions& options) {
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED));
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED, Account::kMustExist));
   CT_ASSIGN_OR_RETURN(const VerifiedEntry open, joined.session->FindCampaign(options.campaign));
   const v1::Terms& terms = open.logged.intent.campaign_open().terms();
   CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec, learning::ParseModelSpec(terms.model_toml()));

@@ -67,14 +67,19 @@ StatusOr<uint64_t> ChooseCampaign(const TeachOptions& options, Session* session,
   return absl::CancelledError("stopped");
 }
 
-StatusOr<learning::ExamplesFile> ReadData(const TeachOptions& options, const v1::DataTerms& terms) {
-  CT_ASSIGN_OR_RETURN(learning::ExamplesFile all, learning::ReadDataset(options.data, terms));
+StatusOr<learning::ShardOptions> ReadShard(const TeachOptions& options) {
   learning::ShardOptions shard;
   shard.seed = options.shard_seed;
   shard.label_noise = options.label_noise;
   shard.limit = options.limit;
   if (options.dirichlet > 0) shard.dirichlet = options.dirichlet;
   if (!options.shard.empty()) CT_RETURN_IF_ERROR(learning::ParseShard(options.shard, &shard));
+  return shard;
+}
+
+StatusOr<learning::ExamplesFile> ReadData(const TeachOptions& options, const v1::DataTerms& terms) {
+  CT_ASSIGN_OR_RETURN(learning::ExamplesFile all, learning::ReadDataset(options.data, terms));
+  CT_ASSIGN_OR_RETURN(const learning::ShardOptions shard, ReadShard(options));
   if (options.shard.empty() && options.label_noise == 0 && options.limit == 0) return all;
   return learning::TakeShard(all, terms, shard);
 }
@@ -131,7 +136,10 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   const cli::StopOnSignals signals;
   CT_ASSIGN_OR_RETURN(const Behaviour behaviour, ParseBehaviour(options.behaviour));
   CT_ASSIGN_OR_RETURN(const learning::RunnerOptions runner, FindWorker(options.worker));
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER));
+  // What can be wrong before there is a campaign.
+  CT_RETURN_IF_ERROR(ReadShard(options).status());
+  CT_RETURN_IF_ERROR(learning::CheckDataset(options.data));
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER, Account::kMayOpen));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign,
                       ChooseCampaign(options, joined.session.get(), signals.token()));
   Session* const session = joined.session.get();

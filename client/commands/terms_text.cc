@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <string_view>
 
 #include "learning/fixed_point.h"
@@ -33,8 +34,9 @@ std::string LocalText(const v1::LocalTerms& local) {
   if (local.weight_decay_nano() != 0) text += ", weight decay " + Nano(local.weight_decay_nano());
   if (local.fedprox_mu_nano() != 0) text += ", FedProx mu " + Nano(local.fedprox_mu_nano());
   text += fmt::format(", batches of {}", local.batch_size());
-  text += local.steps() != 0 ? fmt::format(", {} steps a round", local.steps())
-                             : fmt::format(", {} epochs a round", local.epochs());
+  text += local.steps() != 0
+              ? fmt::format(", {} steps a round", local.steps())
+              : fmt::format(", {} epoch{} a round", local.epochs(), local.epochs() == 1 ? "" : "s");
   return text;
 }
 
@@ -85,12 +87,20 @@ std::string TermsText(const v1::CampaignOpen& open) {
   Row(&text, "time a round",
       fmt::format("{} to train and commit, {} to upload", cli::FormatDuration(terms.commit_ms()),
                   cli::FormatDuration(terms.upload_ms())));
+  Row(&text, "norm cap",
+      fmt::format(
+          "{:g} in L2 norm; a longer update is {}",
+          std::ldexp(static_cast<double>(terms.norm_cap()), -static_cast<int>(terms.scale_bits())),
+          terms.norm_rule() == v1::REJECT ? "rejected" : "shortened to it"));
+  if (terms.open_commitments()) Row(&text, "commitments", "open: updates are sent unsealed");
   Row(&text, "pay",
       fmt::format("{} credits for each nat the validation loss falls by your part "
                   "(budget {})",
                   terms.credits_per_nat(), terms.budget()));
   Row(&text, "your stake",
-      fmt::format("{} credits; what your updates raise the loss is charged", terms.stake()));
+      fmt::format("{} credits; what your updates raise the loss is charged, and with less than {} "
+                  "left you sit out",
+                  terms.stake(), terms.min_cover()));
   Row(&text, "paid out",
       fmt::format("{} after the campaign is closed",
                   terms.dispute_ms() == 0 ? std::string("at once")

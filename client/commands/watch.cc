@@ -10,6 +10,7 @@
 #include "client/commands/joining.h"
 #include "client/commands/patience.h"
 #include "client/commands/view_text.h"
+#include "proto/base/exit_codes.h"
 #include "proto/cli/signals.h"
 
 namespace crowdteach::client {
@@ -36,7 +37,7 @@ StatusOr<uint64_t> Choose(uint64_t campaign, Session* session) {
   if (campaign != 0) return campaign;
   CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
   for (const auto& item : list.campaigns()) campaign = std::max(campaign, item.campaign());
-  if (campaign == 0) return NotFound("there is no campaign yet");
+  if (campaign == 0) return FromPeer(NotFound("there is no campaign yet"));
   return campaign;
 }
 
@@ -83,7 +84,7 @@ Status WatchUntil(Session* session, uint64_t campaign, int until, Screen* screen
 
 StatusOr<int> RunWatch(const WatchOptions& options) {
   const cli::StopOnSignals signals;
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED));
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED, Account::kMustExist));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
   Screen screen(options.format);
   CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign,
@@ -94,7 +95,7 @@ StatusOr<int> RunWatch(const WatchOptions& options) {
 
 StatusOr<int> RunClose(const WatchOptions& options) {
   const cli::StopOnSignals signals;
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER));
+  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER, Account::kMustExist));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
   CT_ASSIGN_OR_RETURN(const VerifiedEntry open, Patiently(signals.token(), [&] {
                         return joined.session->FindCampaign(campaign);

@@ -39,8 +39,14 @@ std::set<std::string> Prefixes(const std::string& folder) {
   return found;
 }
 
-StatusOr<ExamplesFile> ReadFolder(const std::string& folder, const std::string& prefix,
-                                  const v1::DataTerms& terms, const ReadOptions& options) {
+// The files a spec stands for: a table, or images and labels.
+struct Files {
+  std::string table;
+  std::string images;
+  std::string labels;
+};
+
+StatusOr<Files> FindInFolder(const std::string& folder, const std::string& prefix) {
   const auto find = [&](std::string_view kind) -> StatusOr<std::string> {
     const std::string plain = (fs::path(folder) / fmt::format("{}{}", prefix, kind)).string();
     for (const std::string& path : {plain, plain + ".gz"}) {
@@ -52,35 +58,47 @@ StatusOr<ExamplesFile> ReadFolder(const std::string& folder, const std::string& 
   };
   CT_ASSIGN_OR_RETURN(const std::string images, find(kImages));
   CT_ASSIGN_OR_RETURN(const std::string labels, find(kLabels));
-  return ReadIdx(images, labels, terms, options);
+  return Files{{}, images, labels};
 }
 
-}  // namespace
-
-bool IsCsv(std::string_view spec) { return EndsWith(spec, ".csv") || EndsWith(spec, ".csv.gz"); }
-
-StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
-                                   const ReadOptions& options) {
-  if (IsFolder(spec)) return ReadFolder(spec, "train", terms, options);
-  if (IsCsv(spec)) return ReadCsv(spec, terms, options);
+StatusOr<Files> Find(const std::string& spec) {
+  if (IsFolder(spec)) return FindInFolder(spec, "train");
   if (Exists(spec)) {
+    if (IsCsv(spec)) return Files{spec, {}, {}};
     return InvalidArgument(
         "{}: one file must be a .csv; IDX images and labels are given as IMAGES,LABELS or as the "
         "folder that holds them",
         spec);
   }
   if (const size_t comma = spec.find(','); comma != std::string::npos) {
-    return ReadIdx(spec.substr(0, comma), spec.substr(comma + 1), terms, options);
+    Files files{{}, spec.substr(0, comma), spec.substr(comma + 1)};
+    for (const std::string& path : {files.images, files.labels}) {
+      if (!Exists(path)) return NotFound("{}: no such file", path);
+    }
+    return files;
   }
   if (const size_t colon = spec.rfind(':'); colon != std::string::npos) {
     const std::string folder = spec.substr(0, colon);
-    if (IsFolder(folder)) return ReadFolder(folder, spec.substr(colon + 1), terms, options);
+    if (IsFolder(folder)) return FindInFolder(folder, spec.substr(colon + 1));
   }
   return NotFound(
       "{}: no such file or folder; data is a folder of IDX files (DIR or DIR:PREFIX), "
       "IMAGES,LABELS, "
       "or a .csv",
       spec);
+}
+
+}  // namespace
+
+bool IsCsv(std::string_view spec) { return EndsWith(spec, ".csv") || EndsWith(spec, ".csv.gz"); }
+
+Status CheckDataset(const std::string& spec) { return Find(spec).status(); }
+
+StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
+                                   const ReadOptions& options) {
+  CT_ASSIGN_OR_RETURN(const Files files, Find(spec));
+  if (!files.table.empty()) return ReadCsv(files.table, terms, options);
+  return ReadIdx(files.images, files.labels, terms, options);
 }
 
 }  // namespace crowdteach::learning

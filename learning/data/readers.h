@@ -30,6 +30,10 @@ struct ReadOptions {
 StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
                                    const ReadOptions& options = {});
 
+// Whether there are such files, before a campaign says what should be in them. kNotFound,
+// kInvalidArgument.
+Status CheckDataset(const std::string& spec);
+
 // Whether ReadDataset takes `spec` for a table.
 bool IsCsv(std::string_view spec);
 

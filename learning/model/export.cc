@@ -33,8 +33,17 @@ Status ExportModel(const std::string& folder, std::string_view model_toml,
   std::error_code error;
   std::filesystem::create_directories(root, error);
   if (error) return ErrnoStatus(error.value(), folder);
-  CT_RETURN_IF_ERROR(
-      RewriteWeights(weights_path, LayoutOf(spec), (root / "model.safetensors").string()));
+  const Layout layout = LayoutOf(spec);
+  const std::string weights = (root / "model.safetensors").string();
+  CT_RETURN_IF_ERROR(RewriteWeights(weights_path, layout, weights));
+  {
+    CT_ASSIGN_OR_RETURN(const WeightsFile file, WeightsFile::Open(weights, layout));
+    const Status finite = CheckFinite(file, layout);
+    if (!finite.ok()) {
+      std::filesystem::remove(weights, error);
+      return Annotate(finite, weights_path);
+    }
+  }
   CT_RETURN_IF_ERROR(WriteText(root / "model.toml", model_toml));
   return WriteText(root / "load_model.py", LoaderScript());
 }

@@ -49,10 +49,8 @@ std::string RoundsTable(const CampaignSummary& campaign) {
   std::vector<Row> rows = {
       {"round", "outcome", "pass", "loss", "accuracy", "value", "included", "rejected"}};
   for (const RoundSummary& round : campaign.rounds) {
-    size_t included = 0;
     std::string rejected;
     for (const TeacherRound& seat : round.teachers) {
-      included += seat.included ? 1 : 0;
       if (seat.rejected.empty()) continue;
       rejected += fmt::format("{}{} ({})", rejected.empty() ? "" : ", ",
                               NameIn(campaign, seat.account), seat.rejected);
@@ -62,7 +60,7 @@ std::string RoundsTable(const CampaignSummary& campaign) {
     };
     rows.push_back({fmt::format("{}", round.round), round.outcome, fmt::format("{}", round.pass),
                     figure(round.loss), figure(round.accuracy), figure(round.value_nats),
-                    fmt::format("{}", included), rejected});
+                    fmt::format("{}", round.included), rejected});
   }
   return Table(rows, {1, 7});
 }

@@ -133,7 +133,10 @@ CampaignSummary SummariseCampaign(uint64_t id, const CampaignHistory& history,
   summary.budget_credits = now.open.terms().budget();
   summary.escrow_credits = state.Balance({v1::ESCROW, id, 0});
   for (const Round& round : history.rounds) {
-    const RoundSummary& added = summary.rounds.emplace_back(SummariseRound(round, now));
+    RoundSummary& added = summary.rounds.emplace_back(SummariseRound(round, now));
+    added.included =
+        static_cast<size_t>(std::count_if(added.teachers.begin(), added.teachers.end(),
+                                          [](const TeacherRound& seat) { return seat.included; }));
     if (!added.settled) continue;
     summary.loss.push_back(added.loss);
     summary.accuracy.push_back(added.accuracy);

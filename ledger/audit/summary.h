@@ -38,6 +38,7 @@ struct RoundSummary {
   double loss = 0;
   double accuracy = 0;
   double value_nats = 0;               // fall of the loss
+  size_t included = 0;                 // teachers, those filtered out too
   std::vector<TeacherRound> teachers;  // the selected ones, by account
 };
 

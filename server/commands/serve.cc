@@ -75,8 +75,7 @@ StatusOr<ledger::FileHandle> LockHome(const std::string& home) {
   CT_ASSIGN_OR_RETURN(ledger::FileHandle file, ledger::OpenFile(path, O_RDWR | O_CREAT));
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return file;
   if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "cannot lock " + path);
-  return FailedPrecondition("another crowdteachd runs in {}: stop it first, or take another --home",
-                            home);
+  return Unavailable("another crowdteachd runs in {}: stop it first, or take another --home", home);
 }
 
 // Beside this program, else on the PATH.

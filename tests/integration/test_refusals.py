@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 import struct
 import time
 import unittest
 
-from support import (CAMPAIGN, DISPROVED, FASHION_MNIST, MLP, REFUSED, UNREACHABLE, USAGE,
-                     CrowdTest)
+from support import (CAMPAIGN, DISPROVED, FASHION_MNIST, FORKED, IO, MLP, REFUSED, UNREACHABLE,
+                     USAGE, CrowdTest)
 
 
 class Invites(CrowdTest):
@@ -58,6 +59,51 @@ class Invites(CrowdTest):
         output = self.join("eve", self.altered(ours, "log_vkey", f'"{other}"'), expect=DISPROVED)
         self.assert_refused(output, "PeterNeumann", "not signed")
 
+    def test_a_refused_invite_replaces_no_good_one(self):
+        ours = self.invite("teacher", name="ours")
+        self.join("ada", ours)
+        damaged = self.altered(ours, "log_vkey",
+                               '"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"')
+        self.join("ada", damaged, expect=REFUSED)
+        self.crowdteach("join", "ada")
+
+    def test_a_damaged_certificate_is_the_files_fault(self):
+        invite = self.invite("teacher")
+        damaged = self.dir / "damaged.invite"
+        damaged.write_text(invite.read_text().replace("MII", "MIC", 1))
+        self.assert_refused(self.join("eve", damaged, expect=USAGE), str(damaged), "ca")
+
+    def test_nothing_uses_up_an_invite_by_the_way(self):
+        self.teacher_invite = invite = self.invite("owner")
+        self.assert_refused(self.crowdteach("watch", "eve", "--invite", invite, expect=REFUSED),
+                            "no account yet", "crowdteach join")
+        eve = self.teach("eve")  # with an owner's invite
+        self.assertEqual(eve.wait(), REFUSED)
+        self.assert_refused(eve.log(), "teacher", "owner")
+        self.assert_refused(self.join("olga", invite), "account", "olga")  # its one use
+
+    def test_a_name_that_comes_too_late(self):
+        self.join("ada", self.invite("teacher"))
+        self.assert_refused(self.crowdteach("join", "ada", "--name", "eve", expect=REFUSED),
+                            "already", "ada")
+
+    def test_data_that_is_not_there(self):
+        self.teacher_invite = self.invite("teacher")
+        ada = self.teach("ada", data=self.dir / "none.csv")
+        self.assertEqual(ada.wait(), IO)
+        self.assert_refused(ada.log(), "none.csv")
+
+    def test_a_coordinators_home_rolled_back(self):
+        self.coordinator.kill9()
+        shutil.copytree(self.home, self.dir / "copy", ignore=shutil.ignore_patterns("*.sock"))
+        self.start_coordinator()
+        self.issue("operator", 1)
+        self.coordinator.kill9()
+        shutil.copy(self.home / "head", self.dir / "copy/head")
+        output = self.run_program("crowdteachd", "serve", "--home", self.dir / "copy", "--listen",
+                                  "127.0.0.1:0", "--web-listen", "127.0.0.1:0", expect=FORKED)
+        self.assert_refused(output, "rolled back")
+
     def test_no_coordinator(self):
         invite = self.invite("teacher")
         self.coordinator.kill9()
@@ -65,7 +111,7 @@ class Invites(CrowdTest):
 
     def test_two_coordinators_of_one_home(self):
         output = self.run_program("crowdteachd", "serve", "--home", self.home, "--listen",
-                                  "127.0.0.1:0", "--web-listen", "127.0.0.1:0", expect=REFUSED)
+                                  "127.0.0.1:0", "--web-listen", "127.0.0.1:0", expect=IO)
         self.assert_refused(output, "another crowdteachd", str(self.home))
 
 
@@ -101,8 +147,10 @@ class Campaigns(CrowdTest):
         content = bytearray(path.read_bytes())
         content[-4:] = struct.pack("<f", float("nan"))
         path.write_bytes(content)
-        self.assert_refused(self.launch(weights=json.dumps(str(path)), expect=USAGE), str(path),
-                            "fc2.weight", "nan", "index 639")
+        for output in (self.launch(weights=json.dumps(str(path)), expect=USAGE),
+                       self.run_program("crowdteach", "model", "--model", MLP, "--weights", path,
+                                        "-o", self.dir / "again", expect=USAGE)):
+            self.assert_refused(output, str(path), "fc2.weight", "nan", "index 639")
 
     def test_label_column_of_a_table(self):
         self.stake_grant = 2000

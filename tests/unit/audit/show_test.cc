@@ -77,6 +77,14 @@ TEST_CASE("the filter narrows teachers and rounds, sums stay whole") {
     REQUIRE(summary.campaigns[0].rounds.size() == 1);
     CHECK(summary.campaigns[0].rounds[0].teachers.size() == 1);
   }
+  const Summary whole = Value(Summarise(story.replay, {}));
+  const Summary one = Value(Summarise(story.replay, {{}, name, {}}));
+  size_t all_included = 0;
+  for (size_t i = 0; i < whole.campaigns[0].rounds.size(); ++i) {
+    CHECK(one.campaigns[0].rounds[i].included == whole.campaigns[0].rounds[i].included);
+    all_included += whole.campaigns[0].rounds[i].included;
+  }
+  CHECK(all_included > whole.campaigns[0].rounds.size());  // more than the one shown
   using testing::Refused;
   const auto code = absl::StatusCode::kInvalidArgument;
   CHECK(Refused(Summarise(story.replay, {{}, "nobody", {}}), code,
