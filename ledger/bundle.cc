@@ -164,6 +164,7 @@ class Verifier {
     if (!fault) fault = Visit(entry);
     if (fault) return fault;
     tree_.Append(entry.leaf);
+    if (index == 0) genesis_ = base::Bytes(entry.leaf);
     last_time_ms_ = entry.entry.time_ms();
     window_.pop_front();
     return Fault();
@@ -196,7 +197,13 @@ class Verifier {
       return Fault(EntryFault(index + 1, "prev",
                               InvalidArgument("it is not the leaf hash of entry {}", index)));
     }
-    if (Fault fault = Visit(entry)) return fault;
+    // Changed after it was logged. Its intent is whole if it is signed, for this log, and its
+    // postings if they follow: what the rules still refuse then is the time it now has.
+    const Status visited = visit_(entry);
+    if (absl::IsDataLoss(visited)) return Fault(EntryFault(index, "postings", visited));
+    if (absl::IsUnauthenticated(visited) || entry.intent.genesis() != genesis_) {
+      return Fault(EntryFault(index, "intent", visited));
+    }
     return Fault(EntryFault(
         index, "time", InvalidArgument("entry {} follows another entry {}", index + 1, index)));
   }
@@ -236,6 +243,7 @@ class Verifier {
   uint64_t count_ = 0;
   size_t run_ = 8;  // grows, so that a fault at the beginning is found at once
   uint64_t last_time_ms_ = 0;
+  std::string genesis_;        // leaf hash of entry 0, once it is behind us
   std::deque<Record> window_;  // the current entry and at least two after it, if there are
   std::optional<StatusOr<std::string>> note_;
   MerkleTree tree_;

@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <algorithm>
 #include <string>
 
 #include "ledger/canonical.h"
@@ -37,6 +38,13 @@ std::optional<Field> TakeField(google::protobuf::io::CodedInputStream& in) {
   return field;
 }
 
+// Fields ascend, so what is not to be read behind field `last` is the one after it.
+std::string_view PartAfter(int last) {
+  constexpr std::string_view kParts[] = {"encoding", "prev",     "time",
+                                         "intent",   "postings", "postings"};
+  return last >= 0 && last <= 5 ? kParts[last] : "encoding";
+}
+
 // The name of the part if this field alone is not what an entry may hold.
 std::string_view FaultyPart(const Field& field) {
   if (field.number == 2 && field.bytes.size() != 32) return "prev";
@@ -47,7 +55,6 @@ std::string_view FaultyPart(const Field& field) {
     }
   }
   if (field.number == 5 && !Decode<v1::Posting>(field.bytes).ok()) return "postings";
-  if (field.number < 1 || field.number > 5) return "encoding";
   return "";
 }
 
@@ -105,7 +112,8 @@ std::string_view PartOfUndecodable(std::string_view bytes, bool next_is_whole) {
     const std::optional<Field> field = TakeField(in);
     // A whole entry and something after it, or one that is cut off: its length was changed.
     if (!next_is_whole && DecodeEntry(bytes.substr(0, begin)).ok()) return "length";
-    if (!field) return next_is_whole ? "encoding" : "length";
+    if (!field) return next_is_whole ? PartAfter(last) : "length";
+    if (field->number < std::max(last, 1) || field->number > 5) return PartAfter(last);
     if (const std::string_view part = FaultyPart(*field); !part.empty()) return part;
     last = field->number;
   }

@@ -97,11 +97,12 @@ std::string FormatVkey(const VerifierKey& key) {
   return fmt::format("{}+{:08x}+{}", key.name, key.key_id, base::Base64(kEd25519 + key.public_key));
 }
 
+// No message quotes the text: it may be of a file given by mistake, with secrets in it.
 StatusOr<VerifierKey> ParseVkey(std::string_view vkey) {
   const size_t first = vkey.find('+');
   const size_t second = first == std::string_view::npos ? first : vkey.find('+', first + 1);
   if (second == std::string_view::npos) {
-    return InvalidArgument("a verifier key is name+key ID+base64, not \"{}\"", vkey);
+    return InvalidArgument("a verifier key is one line: name+key ID+base64");
   }
   VerifierKey key;
   key.name = vkey.substr(0, first);
@@ -110,16 +111,16 @@ StatusOr<VerifierKey> ParseVkey(std::string_view vkey) {
         "the verifier key has an illegal name (a space, a line break or a second '+')");
   const StatusOr<std::string> id = base::ParseHex(vkey.substr(first + 1, second - first - 1));
   if (!id.ok() || id->size() != 4) {
-    return InvalidArgument("verifier key \"{}\": the key ID is not 8 lower-case hex digits", vkey);
+    return InvalidArgument("the verifier key's key ID is not 8 lower-case hex digits");
   }
   StatusOr<std::string> typed = base::ParseBase64(vkey.substr(second + 1));
-  if (!typed.ok()) return Annotate(typed.status(), fmt::format("verifier key \"{}\"", vkey));
+  if (!typed.ok()) return Annotate(typed.status(), "the verifier key's last part");
   if (typed->size() != 1 + kKeyBytes || typed->front() != kEd25519) {
-    return InvalidArgument("verifier key \"{}\" is not of type 1, Ed25519", vkey);
+    return InvalidArgument("the verifier key is not of type 1, Ed25519");
   }
   key.key_id = base::ReadU32(id->data());
   if (key.key_id != KeyId(key.name, *typed)) {
-    return InvalidArgument("verifier key \"{}\": the key ID does not belong to name and key", vkey);
+    return InvalidArgument("the verifier key's key ID does not belong to its name and key");
   }
   key.public_key = typed->substr(1);
   return key;

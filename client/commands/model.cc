@@ -50,11 +50,13 @@ Status ExportLocal(const ModelOptions& options) {
   if (!options.weights_path.empty()) {
     return learning::ExportModel(options.out, text, options.weights_path);
   }
-  std::filesystem::create_directories(options.out);
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) return ErrnoStatus(error.value(), options.out);
   const std::string fresh = options.out + "/first.safetensors";
   CT_RETURN_IF_ERROR(learning::WriteFirstWeights(fresh, *spec, options.seed));
   const Status exported = learning::ExportModel(options.out, text, fresh);
-  std::filesystem::remove(fresh);
+  std::filesystem::remove(fresh, error);
   return exported;
 }
 

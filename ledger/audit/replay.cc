@@ -126,7 +126,10 @@ StatusOr<ledger::VerifierKey> PinnedKey(const std::string& key) {
   }
   StatusOr<ledger::VerifierKey> from_file = ledger::ParseVkey(Trimmed(*std::move(text)));
   if (from_file.ok()) return from_file;
-  return Annotate(from_file.status(), fmt::format("--key {}", key));
+  return Annotate(from_file.status(),
+                  fmt::format("--key {} holds no verifier key (of an invite, the value of its "
+                              "log_vkey line is meant)",
+                              key));
 }
 
 }  // namespace crowdteach::audit

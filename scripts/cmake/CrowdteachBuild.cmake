@@ -60,11 +60,16 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT CROWDTEACH_CORE)
   set(CROWDTEACH_PRECOMPILE ON)
 endif()
 
-# ct_precompiled(TARGET…): these read the common headers precompiled.
+# ct_precompiled(TARGET…): these read the common headers precompiled. At -O1 they are another file
+# (HEADERS crowdteach_common_headers_o1): the compiler wants the flags it was made with.
 function(ct_precompiled)
+  cmake_parse_arguments(ARG "" "HEADERS" "" ${ARGN})
+  if(NOT ARG_HEADERS)
+    set(ARG_HEADERS crowdteach_common_headers)
+  endif()
   if(CROWDTEACH_PRECOMPILE)
-    foreach(target IN LISTS ARGN)
-      target_precompile_headers(${target} REUSE_FROM crowdteach_common_headers)
+    foreach(target IN LISTS ARG_UNPARSED_ARGUMENTS)
+      target_precompile_headers(${target} REUSE_FROM ${ARG_HEADERS})
     endforeach()
   endif()
 endfunction()
@@ -91,6 +96,7 @@ endfunction()
 # ct_optimise(LEVEL FILES…): compiles sources of this folder's targets with another -O.
 function(ct_optimise level)
   set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${level})
+  set_property(SOURCE ${ARGN} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
 # ct_test(name DEPS … [LABELS …]): one Catch2 program of tests/unit/‹name›/*.cc (or FOLDER).
@@ -109,7 +115,7 @@ function(ct_test name)
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPS} crowdteach_test_support)
   target_compile_definitions(test_${name} PRIVATE
     CROWDTEACH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CROWDTEACH_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
-  ct_precompiled(test_${name})
+  ct_precompiled(test_${name} HEADERS crowdteach_common_headers_o1)
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
 endfunction()

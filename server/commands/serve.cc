@@ -30,6 +30,7 @@ struct ServeOptions {
   CoordinatorOptions coordinator;
   uint64_t worker_memory_mib = 4096;
   bool no_sandbox = false;
+  bool new_ca = false;
   std::string listen = "127.0.0.1:7700";
   std::string web_listen = "127.0.0.1:7701";
   std::vector<std::string> advertise;
@@ -129,6 +130,19 @@ uint64_t WallClockMs() {
       duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
+// Every invite and every client pins the CA, so one that was lost is not quietly replaced. A log of
+// two entries has invited nobody yet.
+Status CheckCa(const std::string& home, uint64_t log_size, bool new_ca) {
+  const std::string path = home + "/tls/ca.pem";
+  std::error_code error;
+  if (new_ca || log_size <= 2 || std::filesystem::exists(path, error)) return OkStatus();
+  return DataLoss(
+      "{} is missing, and every client trusts nothing else: restore it from a backup. If it is "
+      "lost for good, --new-ca makes another; then give everybody a new invite (their accounts "
+      "and credits stay)",
+      path);
+}
+
 // Everything is up: says so on standard output and in ‹home›/addresses.
 Status Announce(const std::string& home, const wire::HostPort& rpc, const wire::HostPort& web) {
   const std::string rpc_text = wire::FormatHostPort(rpc);
@@ -162,6 +176,7 @@ StatusOr<int> Serve(ServeOptions options) {
     OnStopSignal(SIGTERM);
   };
   CT_ASSIGN_OR_RETURN(const auto coordinator, Coordinator::Start(std::move(options.coordinator)));
+  CT_RETURN_IF_ERROR(CheckCa(home, coordinator->log_size(), options.new_ca));
   CT_ASSIGN_OR_RETURN(const wire::ServerIdentity identity,
                       wire::LoadOrCreateIdentity(home + "/tls", WallClockMs()));
   CT_ASSIGN_OR_RETURN(const auto rpc,
@@ -230,6 +245,9 @@ void AddServe(CLI::App& app, cli::Action& action) {
       ->check(CLI::Range(uint64_t{256}, uint64_t{1} << 24));
   serve->add_flag("--no-sandbox", options->no_sandbox,
                   "Runs the worker without its sandbox, on a kernel that refuses it");
+  serve->add_flag("--new-ca", options->new_ca,
+                  "Makes another TLS authority where the old one is lost; everybody needs a new "
+                  "invite then");
   serve->add_flag("-v,--verbose", options->verbose, "Logs more");
   cli::SetExamples(serve,
                    "  crowdteachd serve --home /var/lib/crowdteach\n"

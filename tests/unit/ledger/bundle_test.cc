@@ -203,6 +203,11 @@ TEST_CASE("parts of an entry are told apart") {
     require(with_entry(index, [](v1::Entry& e) { (*e.mutable_prev())[3] ^= 1; }), "prev");
     require(with_entry(index, [](v1::Entry& e) { e.set_time_ms(e.time_ms() + 1); }), "time");
     require(with_entry(index, [](v1::Entry& e) { e.set_time_ms(e.time_ms() - 10'000); }), "time");
+    // Beyond what the rules let the intent be logged at.
+    if (index != last) {
+      require(with_entry(index, [](v1::Entry& e) { e.set_time_ms(e.time_ms() + (1 << 30)); }),
+              "time");
+    }
     require(
         with_entry(index, [](v1::Entry& e) { (*e.mutable_intent()->mutable_signature())[3] ^= 1; }),
         "intent");
