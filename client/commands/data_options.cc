@@ -19,10 +19,7 @@ StatusOr<learning::ShardOptions> ReadShard(const DataOptions& options) {
 }  // namespace
 
 void AddDataOptions(CLI::App* command, DataOptions* options) {
-  command
-      ->add_option("--data", options->data,
-                   "DIR or DIR:PREFIX (IDX files), IMAGES,LABELS, or FILE.csv")
-      ->required();
+  command->add_option("--data", options->data, learning::kDatasetHelp)->required();
   const std::string demo = "For demonstrations";
   command->add_option("--shard", options->shard, "Use part I of K of the data, as I/K")
       ->group(demo);
