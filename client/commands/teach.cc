@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "client/commands/choosing.h"
 #include "client/commands/commands.h"
 #include "client/commands/data_options.h"
 #include "client/commands/joining.h"
@@ -42,18 +43,8 @@ StatusOr<uint64_t> ChooseCampaign(const TeachOptions& options, Session* session,
   for (bool said = false; !stop.stop_requested(); said = true) {
     CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list,
                         Patiently(stop, [&] { return session->ListCampaigns(); }));
-    std::string running;
-    uint64_t found = 0;
-    int count = 0;
-    for (const auto& item : list.campaigns()) {
-      if (item.phase() != "running" && !item.enrolled()) continue;
-      if (item.phase() == "refunded") continue;
-      found = item.campaign();
-      running += fmt::format("\n  --campaign {}   {}", item.campaign(), item.name());
-      ++count;
-    }
-    if (count == 1) return found;
-    if (count > 1) return InvalidArgument("several campaigns are running; choose one:{}", running);
+    CT_ASSIGN_OR_RETURN(const uint64_t found, OnlyCampaign(list));
+    if (found != 0) return found;
     if (!said) fmt::print("no campaign is running yet; waiting for one\n");
     std::fflush(stdout);
     std::this_thread::sleep_for(std::chrono::seconds(1));

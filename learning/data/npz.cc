@@ -52,7 +52,7 @@ class Archive : public std::enable_shared_from_this<Archive> {
     const std::string name = fmt::format("{}: {}", name_, array);
     const zip_int64_t index = zip_name_locate(zip_, (array + ".npy").c_str(), 0);
     if (index < 0) {
-      return InvalidArgument("{}: no array {} in it; there are {}", name_, base::Quoted(array),
+      return InvalidArgument("{}: no array {} in it, only {}", name_, base::Quoted(array),
                              Arrays());
     }
     zip_stat_t stat;
@@ -115,7 +115,7 @@ StatusOr<ExamplesFile> ReadArchive(StatusOr<std::shared_ptr<Archive>> opened,
     CT_ASSIGN_OR_RETURN(ByteSource labels, archive->Read(pair.labels));
     return ReadArrays(std::move(features), std::move(labels), terms, options);
   }
-  return InvalidArgument("{}: the arrays must be called {}; there are {}", name, looked_for,
+  return InvalidArgument("{}: the arrays must be called {}; in it: {}", name, looked_for,
                          archive->Arrays());
 }
 
