@@ -111,10 +111,12 @@ StatusOr<int> RunCheckData(const CheckOptions& options) {
   CT_RETURN_IF_ERROR(options.campaign_file.empty() ? FetchTerms(options, signals.token(), &report)
                                                    : LoadTerms(options, &report));
   if (options.format == "text") fmt::print("{}\n", report.source);
+  std::fflush(stdout);  // before an error on the other stream
   const Status checked = CheckData(options, runner, signals.token(), &report);
   if (checked.ok() && options.campaign_file.empty()) report.next = NextCommand(options);
   if (!checked.ok()) report.problem = Message(checked);
   if (options.format == "json") fmt::print("{}\n", ReportJson(report));
+  std::fflush(stdout);
   CT_RETURN_IF_ERROR(checked);
   if (options.format == "text" && report.next.empty()) {
     fmt::print("\nready: these data suit {}\n", options.campaign_file);

@@ -44,7 +44,7 @@ std::string RangeLine(std::string_view name, const learning::ValueRange& range) 
 }
 
 std::string Seconds(double ms) {
-  return ms < 1000 ? fmt::format("{:.0f} ms", ms) : fmt::format("{:.1f} s", ms / 1000);
+  return ms < 1000 ? fmt::format("{:.3g} ms", ms) : fmt::format("{:.1f} s", ms / 1000);
 }
 
 nlohmann::json Json(const learning::ValueRange& range) {
