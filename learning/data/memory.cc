@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kUnknown = std::numeric_limits<uint64_t>::max();
 constexpr size_t kMaxProcBytes = size_t{64} << 10;
 
-std::string ReadOrNothing(const char* path) {
+std::string ReadOrNothing(const std::string& path) {
   StatusOr<std::string> text = base::ReadFile(path, kMaxProcBytes);
   return text.ok() ? *std::move(text) : std::string();
 }
@@ -26,10 +26,12 @@ uint64_t Number(std::string_view text) {
   return error == std::errc() ? value : kUnknown;
 }
 
-uint64_t LeftInGroup() {
-  const uint64_t most = Number(ReadOrNothing("/sys/fs/cgroup/memory.max"));
-  const uint64_t used = Number(ReadOrNothing("/sys/fs/cgroup/memory.current"));
-  return most == kUnknown || used == kUnknown ? kUnknown : most - std::min(most, used);
+// The number behind "\n‹key› ", or 0.
+uint64_t Field(std::string_view stat, const std::string& key) {
+  const std::string line = "\n" + key + " ";
+  const size_t at = stat.find(line);
+  const uint64_t value = at == stat.npos ? kUnknown : Number(stat.substr(at + line.size()));
+  return value == kUnknown ? 0 : value;
 }
 
 }  // namespace
@@ -42,8 +44,19 @@ uint64_t AvailableBytes(std::string_view meminfo) {
   return kib > kUnknown / 1024 ? kUnknown : kib * 1024;
 }
 
+uint64_t GroupBytes(std::string_view most, std::string_view used, std::string_view stat) {
+  const uint64_t limit = Number(most);
+  const uint64_t taken = Number(used);
+  if (limit == kUnknown || taken == kUnknown) return kUnknown;
+  const uint64_t cached = Field(stat, "active_file") + Field(stat, "inactive_file");
+  return limit - std::min(limit, taken - std::min(taken, cached));
+}
+
 uint64_t FreeMemoryBytes() {
-  return std::min(AvailableBytes(ReadOrNothing("/proc/meminfo")), LeftInGroup());
+  const std::string group = "/sys/fs/cgroup/memory.";
+  return std::min(AvailableBytes(ReadOrNothing("/proc/meminfo")),
+                  GroupBytes(ReadOrNothing(group + "max"), ReadOrNothing(group + "current"),
+                             ReadOrNothing(group + "stat")));
 }
 
 }  // namespace crowdteach::learning

@@ -73,6 +73,10 @@ TEST_CASE("free memory is read, and unknown where it is not told") {
   REQUIRE(AvailableBytes("MemTotal:  9 kB\nMemAvailable:   1234 kB\n") == 1234 * 1024);
   REQUIRE(AvailableBytes("MemTotal:  9 kB\n") == UINT64_MAX);
   REQUIRE(AvailableBytes("MemAvailable: lots\n") == UINT64_MAX);
+  REQUIRE(GroupBytes("1000\n", "900\n", "anon 300\nactive_file 200\ninactive_file 400\n") == 700);
+  REQUIRE(GroupBytes("1000\n", "1200\n", "anon 1200\n") == 0);
+  REQUIRE(GroupBytes("max\n", "900\n", "") == UINT64_MAX);
+  REQUIRE(GroupBytes("", "", "") == UINT64_MAX);
   REQUIRE(FreeMemoryBytes() > 0);
 }
 
