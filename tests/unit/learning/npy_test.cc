@@ -232,8 +232,7 @@ TEST_CASE("an archive's arrays are found by the usual names") {
   REQUIRE(NpzErrorOf(keras, "val") ==
           "npz: the arrays must be called x_val and y_val, or val_images and val_labels; in it: "
           "\"x_test.npy\", \"x_train.npy\", \"y_train.npy\", \"y_test.npy\"");
-  REQUIRE(NpzErrorOf(Zip({{"x.npy", Images()}})) ==
-          "npz: no array \"y\" in it, only \"x.npy\"");
+  REQUIRE(NpzErrorOf(Zip({{"x.npy", Images()}})) == "npz: no array \"y\" in it, only \"x.npy\"");
 }
 
 TEST_CASE("zip bombs and damaged archives") {
