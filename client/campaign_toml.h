@@ -26,7 +26,8 @@
 //                 none; csv-feature-columns: those of the validation set, as they stand
 //   [local]       optimizer (sgd | adam) = "sgd"; learning-rate: required; momentum = 0,
 //                 weight-decay = 0, fedprox-mu = 0, batch-size = 32; steps or epochs: one of them
-//   [validation]  path: required; prefix (of IDX files in a folder), limit (0: all): none
+//   [validation]  path: required, any form learning::ReadDataset takes; prefix (of IDX files in a
+//                 folder, or the part of a .npz), limit (0: all): none
 //
 // A duration is a whole number and one of ms, s, m, h, d ("90s"). A real is a number, or its
 // decimal text in quotes, with at most 9 decimals, taken exactly. Paths are relative to the file's

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Teach a model with data that stays with you, or launch a campaign that is taught",
                "crowdteach"};
   crowdteach::cli::Action action;
+  crowdteach::client::AddCheckData(app, action);
   crowdteach::client::AddTeach(app, action);
   crowdteach::client::AddJoin(app, action);
   crowdteach::client::AddLaunch(app, action);

@@ -65,6 +65,7 @@ class Session {
   virtual StatusOr<VerifiedEntry> Verify(const std::string& receipt) = 0;
 
   virtual StatusOr<v1::GetAccountReply> GetAccount() = 0;
+  // These two need no account.
   virtual StatusOr<v1::ListCampaignsReply> ListCampaigns() = 0;
   // The verified CAMPAIGN_OPEN. kNotFound.
   virtual StatusOr<VerifiedEntry> FindCampaign(uint64_t campaign) = 0;

@@ -10,6 +10,7 @@ namespace crowdteach::client {
 
 void AddKeygen(CLI::App& app, cli::Action& action);
 void AddModel(CLI::App& app, cli::Action& action);
+void AddCheckData(CLI::App& app, cli::Action& action);
 void AddTeach(CLI::App& app, cli::Action& action);
 void AddJoin(CLI::App& app, cli::Action& action);
 void AddLaunch(CLI::App& app, cli::Action& action);

@@ -13,11 +13,6 @@
 namespace crowdteach::client {
 namespace {
 
-std::string DefaultHome() {
-  const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "." : home) + "/.crowdteach";
-}
-
 std::string DefaultName() {
   const char* user = std::getenv("USER");
   return user == nullptr || *user == '\0' ? "anonymous" : user;
@@ -61,8 +56,13 @@ Status CheckRole(const JoinOptions& options, v1::Role wanted, v1::Role role) {
 
 }  // namespace
 
+std::string JoinOptions::DefaultHome() {
+  const char* home = std::getenv("HOME");
+  return std::string(home == nullptr ? "." : home) + "/.crowdteach";
+}
+
 void AddJoinOptions(CLI::App* command, JoinOptions* options) {
-  options->home = DefaultHome();
+  options->home = JoinOptions::DefaultHome();
   command->add_option("--home", options->home, "Folder of your key and receipts (mode 0700)")
       ->capture_default_str();
   command->add_option("--invite", options->invite_path,
@@ -79,6 +79,11 @@ StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account
   joined.session_options = {invite.addresses, invite.ca_pem, invite.log_vkey};
   CT_ASSIGN_OR_RETURN(joined.session, Session::Connect(joined.home.get(), joined.session_options));
   Session* const session = joined.session.get();
+  if (account == Account::kNotNeeded) {
+    CT_RETURN_IF_ERROR(
+        CheckRole(options, role, session->account() == 0 ? invite.role : session->role()));
+    return joined;
+  }
   if (session->account() == 0) {
     if (account == Account::kMustExist) {
       return FailedPrecondition("{} has no account yet; open one with: crowdteach join",

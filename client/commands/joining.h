@@ -14,7 +14,8 @@
 namespace crowdteach::client {
 
 struct JoinOptions {
-  std::string home;         // default: ~/.crowdteach
+  static std::string DefaultHome();  // ~/.crowdteach
+  std::string home;
   std::string invite_path;  // empty: the invite kept in the home
   std::string name;         // of a new account; empty: the user's
 };
@@ -28,9 +29,10 @@ struct Joined {
 enum class Account {
   kMayOpen,    // with the invite, if there is none yet
   kMustExist,  // looking at something uses up no invite
+  kNotNeeded,  // only public things are looked at: the invite, even a new one, is left as it is
 };
 // `role`: what the command needs; the message says whom to ask for such an invite.
-// v1::ROLE_UNSPECIFIED: any. The invite is kept in the home once it has let us in.
+// v1::ROLE_UNSPECIFIED: any. A new invite is kept in the home once it has let us in.
 StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account);
 
 struct WorkerOptions {

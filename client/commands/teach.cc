@@ -10,14 +10,14 @@
 #include <thread>
 #include <utility>
 
+#include "client/commands/choosing.h"
 #include "client/commands/commands.h"
+#include "client/commands/data_options.h"
 #include "client/commands/joining.h"
 #include "client/commands/patience.h"
 #include "client/commands/teaching_lines.h"
 #include "client/commands/terms_text.h"
 #include "client/teaching.h"
-#include "learning/data/readers.h"
-#include "learning/data/shards.h"
 #include "learning/fixed_point.h"
 #include "proto/base/bytes.h"
 #include "proto/cli/signals.h"
@@ -28,16 +28,11 @@ namespace {
 struct TeachOptions {
   JoinOptions join;
   WorkerOptions worker;
-  std::string data;
+  DataOptions data;
   uint64_t campaign = 0;
   bool yes = false;
   bool leave_at_end = false;
   std::optional<uint64_t> seed;
-  std::string shard;
-  double dirichlet = 0;
-  uint64_t shard_seed = 0;
-  double label_noise = 0;
-  uint64_t limit = 0;
   std::string behaviour = "honest";
 };
 
@@ -48,40 +43,13 @@ StatusOr<uint64_t> ChooseCampaign(const TeachOptions& options, Session* session,
   for (bool said = false; !stop.stop_requested(); said = true) {
     CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list,
                         Patiently(stop, [&] { return session->ListCampaigns(); }));
-    std::string running;
-    uint64_t found = 0;
-    int count = 0;
-    for (const auto& item : list.campaigns()) {
-      if (item.phase() != "running" && !item.enrolled()) continue;
-      if (item.phase() == "refunded") continue;
-      found = item.campaign();
-      running += fmt::format("\n  --campaign {}   {}", item.campaign(), item.name());
-      ++count;
-    }
-    if (count == 1) return found;
-    if (count > 1) return InvalidArgument("several campaigns are running; choose one:{}", running);
+    CT_ASSIGN_OR_RETURN(const uint64_t found, OnlyCampaign(list));
+    if (found != 0) return found;
     if (!said) fmt::print("no campaign is running yet; waiting for one\n");
     std::fflush(stdout);
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   return absl::CancelledError("stopped");
-}
-
-StatusOr<learning::ShardOptions> ReadShard(const TeachOptions& options) {
-  learning::ShardOptions shard;
-  shard.seed = options.shard_seed;
-  shard.label_noise = options.label_noise;
-  shard.limit = options.limit;
-  if (options.dirichlet > 0) shard.dirichlet = options.dirichlet;
-  if (!options.shard.empty()) CT_RETURN_IF_ERROR(learning::ParseShard(options.shard, &shard));
-  return shard;
-}
-
-StatusOr<learning::ExamplesFile> ReadData(const TeachOptions& options, const v1::DataTerms& terms) {
-  CT_ASSIGN_OR_RETURN(learning::ExamplesFile all, learning::ReadDataset(options.data, terms));
-  CT_ASSIGN_OR_RETURN(const learning::ShardOptions shard, ReadShard(options));
-  if (options.shard.empty() && options.label_noise == 0 && options.limit == 0) return all;
-  return learning::TakeShard(all, terms, shard);
 }
 
 Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open) {
@@ -137,8 +105,7 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   CT_ASSIGN_OR_RETURN(const Behaviour behaviour, ParseBehaviour(options.behaviour));
   CT_ASSIGN_OR_RETURN(const learning::RunnerOptions runner, FindWorker(options.worker));
   // What can be wrong before there is a campaign.
-  CT_RETURN_IF_ERROR(ReadShard(options).status());
-  CT_RETURN_IF_ERROR(learning::CheckDataset(options.data));
+  CT_RETURN_IF_ERROR(CheckDataOptions(options.data));
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER, Account::kMayOpen));
   CT_ASSIGN_OR_RETURN(const uint64_t campaign,
                       ChooseCampaign(options, joined.session.get(), signals.token()));
@@ -147,7 +114,8 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
                       Patiently(signals.token(), [&] { return session->FindCampaign(campaign); }));
   const v1::CampaignOpen& open = entry.logged.intent.campaign_open();
 
-  CT_ASSIGN_OR_RETURN(const learning::ExamplesFile data, ReadData(options, open.terms().data()));
+  CT_ASSIGN_OR_RETURN(const learning::ExamplesFile data,
+                      ReadData(options.data, open.terms().data()));
   CT_ASSIGN_OR_RETURN(const bool enrolled,
                       Patiently(signals.token(), [&] { return IsEnrolled(session, campaign); }));
   if (!enrolled) CT_RETURN_IF_ERROR(AskToAgree(options, open));
@@ -183,27 +151,14 @@ void AddTeach(CLI::App& app, cli::Action& action) {
   CLI::App* command = app.add_subcommand("teach", "Joins a campaign and teaches it with your data");
   AddJoinOptions(command, &options->join);
   AddWorkerOptions(command, &options->worker);
-  command
-      ->add_option("--data", options->data,
-                   "DIR or DIR:PREFIX (IDX files), IMAGES,LABELS, or FILE.csv")
-      ->required();
+  AddDataOptions(command, &options->data);
   command->add_option("--campaign", options->campaign, "Which one, if several are running");
   command->add_flag("--yes", options->yes, "Agree to the terms without being asked");
   command->add_flag("--leave-at-end", options->leave_at_end,
                     "Stop after the last round instead of waiting for the refund");
   command->add_option("--seed", options->seed, "Seed of local training (default: random)");
-  const std::string demo = "For demonstrations";
-  command->add_option("--shard", options->shard, "Use part I of K of the data, as I/K")
-      ->group(demo);
-  command->add_option("--dirichlet", options->dirichlet, "Unequal classes: the smaller, the more")
-      ->group(demo);
-  command->add_option("--shard-seed", options->shard_seed, "Seed of the parts")->group(demo);
-  command->add_option("--label-noise", options->label_noise, "Share of labels made wrong")
-      ->group(demo)
-      ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--limit", options->limit, "Use at most so many examples")->group(demo);
   command->add_option("--behaviour", options->behaviour, "honest, zero or sign-flip")
-      ->group(demo)
+      ->group("For demonstrations")
       ->capture_default_str();
   cli::SetExamples(command,
                    "  crowdteach teach --invite teacher.invite --data ~/my-images\n"

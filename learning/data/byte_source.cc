@@ -21,7 +21,8 @@ constexpr int kGzipWindow = 15 + 16;  // zlib: largest window, gzip wrapper only
 struct ByteSource::Impl {
   std::string name;
   int fd = -1;
-  std::string buffer;     // of the file, when there is one
+  Reader read;
+  std::string buffer;     // of the file or of `read`, when there is one
   std::string_view raw;   // not yet taken
   uint64_t raw_seen = 0;  // raw bytes fetched so far
   bool gzip = false;
@@ -36,15 +37,20 @@ struct ByteSource::Impl {
 
   // Makes `raw` non-empty unless the file is at its end.
   Status Refill() {
-    if (!raw.empty() || fd < 0) return OkStatus();
+    if (!raw.empty() || buffer.empty()) return OkStatus();
+    CT_ASSIGN_OR_RETURN(const size_t got, fd >= 0 ? ReadFile() : read(buffer.data(), kRawBytes));
+    raw = {buffer.data(), got};
+    raw_seen += got;
+    return OkStatus();
+  }
+
+  StatusOr<size_t> ReadFile() {
     ssize_t got = 0;
     do {
-      got = read(fd, buffer.data(), buffer.size());
+      got = ::read(fd, buffer.data(), buffer.size());
     } while (got < 0 && errno == EINTR);
     if (got < 0) return ErrnoStatus(errno, name);
-    raw = {buffer.data(), static_cast<size_t>(got)};
-    raw_seen += static_cast<uint64_t>(got);
-    return OkStatus();
+    return static_cast<size_t>(got);
   }
 
   Status Start() {
@@ -124,6 +130,14 @@ StatusOr<ByteSource> ByteSource::FromMemory(std::string_view bytes, std::string 
   impl->raw = bytes;
   impl->raw_seen = bytes.size();
   CT_RETURN_IF_ERROR(impl->Start());
+  return ByteSource(std::move(impl));
+}
+
+ByteSource ByteSource::FromReader(Reader read, std::string name) {
+  auto impl = std::make_unique<Impl>();
+  impl->name = std::move(name);
+  impl->read = std::move(read);
+  impl->buffer.resize(kRawBytes);
   return ByteSource(std::move(impl));
 }
 

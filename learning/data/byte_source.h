@@ -1,8 +1,9 @@
-// Reads a plain or gzip file, or bytes in memory, forward; the callers bound what they ask for, and
-// no more than that is ever inflated. Not thread-safe.
+// Reads a plain or gzip file, bytes in memory, or whatever a function gives, forward; the callers
+// bound what they ask for, and no more than that is ever inflated. Not thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,11 @@ class ByteSource {
   static StatusOr<ByteSource> Open(const std::string& path);
   // `bytes` must outlive the source.
   static StatusOr<ByteSource> FromMemory(std::string_view bytes, std::string name);
+
+  // Gives up to `size` bytes, none at the end.
+  using Reader = std::function<StatusOr<size_t>(char* out, size_t size)>;
+  // What `read` gives as it stands, never taken for gzip.
+  static ByteSource FromReader(Reader read, std::string name);
 
   ByteSource(ByteSource&&) noexcept;
   ~ByteSource();

@@ -127,8 +127,8 @@ StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
   const std::string name = source.name();
   if (terms.csv_label_column().empty()) {
     return InvalidArgument(
-        "{}: the campaign's terms name no csv-label-column, so it takes no CSV; give "
-        "the data as IDX",
+        "{}: the campaign's terms name no csv-label-column, so it takes no CSV; give the data as "
+        "pictures, .npy, .npz or IDX",
         name);
   }
   CsvRecords records(std::move(source));

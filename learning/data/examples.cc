@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "learning/data/memory.h"
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
 #include "proto/base/digest.h"
@@ -130,7 +131,11 @@ std::string_view ExamplesFile::features(uint64_t i) const {
 
 ExamplesWriter::ExamplesWriter(int fd, std::string path, const v1::DataTerms& terms,
                                std::string name)
-    : fd_(fd), path_(std::move(path)), format_(terms), name_(std::move(name)) {}
+    : fd_(fd),
+      path_(std::move(path)),
+      format_(terms),
+      name_(std::move(name)),
+      most_bytes_(path_.empty() ? FreeMemoryBytes() : UINT64_MAX) {}
 
 ExamplesWriter::ExamplesWriter(ExamplesWriter&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
@@ -138,7 +143,8 @@ ExamplesWriter::ExamplesWriter(ExamplesWriter&& other) noexcept
       format_(other.format_),
       name_(std::move(other.name_)),
       buffer_(std::move(other.buffer_)),
-      count_(other.count_) {}
+      count_(other.count_),
+      most_bytes_(other.most_bytes_) {}
 
 ExamplesWriter::~ExamplesWriter() {
   if (fd_ < 0) return;
@@ -183,7 +189,16 @@ Status ExamplesWriter::Append(std::string_view salt, uint32_t label, std::string
   return buffer_.size() < kBufferBytes ? OkStatus() : Flush();
 }
 
+Status ExamplesWriter::Expect(uint64_t count) const {
+  if (count <= most_bytes_ / format_.record_bytes()) return OkStatus();
+  return ResourceExhausted(
+      "{}: {} examples of {} bytes are more than the {} MiB of memory that are free here: use a "
+      "part of them",
+      name_, count, format_.record_bytes(), most_bytes_ >> 20);
+}
+
 Status ExamplesWriter::Flush() {
+  CT_RETURN_IF_ERROR(Expect(count_));
   std::string_view rest = buffer_;
   while (!rest.empty()) {
     const ssize_t wrote = write(fd_, rest.data(), rest.size());

@@ -83,8 +83,12 @@ class ExamplesWriter {
   ExamplesWriter& operator=(ExamplesWriter&& other) = delete;
   ~ExamplesWriter();
 
+  // kResourceExhausted unless there is memory for so many examples: to be asked of a count that a
+  // file announces, before it is believed.
+  Status Expect(uint64_t count) const;
   // kInvalidArgument: wrong sizes, a label out of range, a float that is not finite.
-  // kResourceExhausted, kUnavailable: the write failed.
+  // kResourceExhausted: the disk is full, or the examples take more memory than is free, which is
+  // noticed before it runs out. kUnavailable: the write failed.
   Status Append(std::string_view salt, uint32_t label, std::string_view features);
   Status Append(uint32_t label, std::string_view features);  // zero salt
   uint64_t count() const { return count_; }
@@ -102,6 +106,7 @@ class ExamplesWriter {
   std::string name_;
   std::string buffer_;
   uint64_t count_ = 0;
+  uint64_t most_bytes_ = 0;
 };
 
 }  // namespace crowdteach::learning

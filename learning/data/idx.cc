@@ -7,6 +7,7 @@
 
 #include "learning/data/byte_source.h"
 #include "learning/data/readers.h"
+#include "learning/data/shape.h"
 #include "proto/base/bytes.h"
 
 namespace crowdteach::learning {
@@ -19,7 +20,7 @@ constexpr int kMaxRank = 9;  // the count, and as many dimensions as terms may h
 struct IdxHeader {
   uint8_t type = 0;
   uint32_t count = 0;
-  std::vector<uint32_t> shape;  // of one item
+  std::vector<uint64_t> shape;  // of one item
 };
 
 StatusOr<IdxHeader> ReadHeader(ByteSource& source) {
@@ -57,22 +58,10 @@ Status CheckImages(const IdxHeader& header, const std::string& name, const v1::D
         "{}: byte 2: values of type 0x{:02x}, but the campaign's feature-type is {}, type 0x{:02x}",
         name, header.type, bytes ? "u8" : "float32", bytes ? kTypeU8 : kTypeFloat32);
   }
-  std::vector<uint32_t> wanted(terms.input_shape().begin(), terms.input_shape().end());
-  const auto squeezed = [](const std::vector<uint32_t>& shape) {
-    const auto first = std::find_if(shape.begin(), shape.end(), [](uint32_t d) { return d != 1; });
-    return std::vector<uint32_t>(first, shape.end());
-  };
-  if (squeezed(header.shape) == squeezed(wanted)) return OkStatus();
-  if (wanted.size() == 1) {
-    // At most 8 factors, cut off far above any allowed product.
-    uint64_t product = 1;
-    for (const uint32_t d : header.shape) product = std::min(product * d, uint64_t{1} << 31);
-    if (product == wanted[0]) return OkStatus();
-  }
+  if (ShapeFits(header.shape, terms)) return OkStatus();
   return InvalidArgument(
-      "{}: byte 4: an example's shape is [{}], but the campaign's input-shape is "
-      "[{}]",
-      name, fmt::join(header.shape, ", "), fmt::join(wanted, ", "));
+      "{}: byte 4: an example's shape is {}, but the campaign's input-shape is {}", name,
+      BracketedShape(header.shape), BracketedShape(terms));
 }
 
 // From big-endian to ours, in place; the place of the first value that is not finite, or -1.

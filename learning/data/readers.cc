@@ -39,14 +39,17 @@ std::set<std::string> Prefixes(const std::string& folder) {
   return found;
 }
 
-// The files a spec stands for: a table, or images and labels.
+enum class Kind { kIdx, kCsv, kNpy, kNpz, kPictures };
+
+// The files a spec stands for.
 struct Files {
-  std::string table;
-  std::string images;
-  std::string labels;
+  Kind kind = Kind::kIdx;
+  std::string path;    // features, or all there is
+  std::string labels;  // kIdx, kNpy
+  std::string part;    // kNpz
 };
 
-StatusOr<Files> FindInFolder(const std::string& folder, const std::string& prefix) {
+StatusOr<Files> FindIdx(const std::string& folder, const std::string& prefix) {
   const auto find = [&](std::string_view kind) -> StatusOr<std::string> {
     const std::string plain = (fs::path(folder) / fmt::format("{}{}", prefix, kind)).string();
     for (const std::string& path : {plain, plain + ".gz"}) {
@@ -58,34 +61,54 @@ StatusOr<Files> FindInFolder(const std::string& folder, const std::string& prefi
   };
   CT_ASSIGN_OR_RETURN(const std::string images, find(kImages));
   CT_ASSIGN_OR_RETURN(const std::string labels, find(kLabels));
-  return Files{{}, images, labels};
+  return Files{Kind::kIdx, images, labels};
+}
+
+StatusOr<Files> FindInFolder(const std::string& folder) {
+  if (!HasFolders(folder)) return FindIdx(folder, "train");
+  const std::set<std::string> prefixes = Prefixes(folder);
+  if (prefixes.empty()) return Files{Kind::kPictures, folder};
+  return InvalidArgument(
+      "{}: both IDX files and folders are in it; say {}:{} for the IDX files, or move them away "
+      "from "
+      "the folders of pictures",
+      folder, folder, *prefixes.begin());
+}
+
+bool IsNpz(std::string_view path) { return EndsWith(path, ".npz"); }
+bool IsNpy(std::string_view path) { return EndsWith(path, ".npy") || EndsWith(path, ".npy.gz"); }
+
+StatusOr<Files> FindPair(const std::string& features, const std::string& labels) {
+  for (const std::string& path : {features, labels}) {
+    if (!Exists(path)) return NotFound("{}: no such file", path);
+  }
+  if (IsNpy(features) == IsNpy(labels)) {
+    return Files{IsNpy(features) ? Kind::kNpy : Kind::kIdx, features, labels};
+  }
+  return InvalidArgument("{},{}: one is a .npy file and the other is not", features, labels);
 }
 
 StatusOr<Files> Find(const std::string& spec) {
-  if (IsFolder(spec)) return FindInFolder(spec, "train");
+  if (IsFolder(spec)) return FindInFolder(spec);
   if (Exists(spec)) {
-    if (IsCsv(spec)) return Files{spec, {}, {}};
+    if (IsCsv(spec)) return Files{Kind::kCsv, spec};
+    if (IsNpz(spec)) return Files{Kind::kNpz, spec};
     return InvalidArgument(
-        "{}: one file must be a .csv; IDX images and labels are given as IMAGES,LABELS or as the "
-        "folder that holds them",
+        "{}: one file must be a .csv or .npz; features and labels in files of their own (.npy, "
+        "IDX) "
+        "are given as FEATURES,LABELS",
         spec);
   }
   if (const size_t comma = spec.find(','); comma != std::string::npos) {
-    Files files{{}, spec.substr(0, comma), spec.substr(comma + 1)};
-    for (const std::string& path : {files.images, files.labels}) {
-      if (!Exists(path)) return NotFound("{}: no such file", path);
-    }
-    return files;
+    return FindPair(spec.substr(0, comma), spec.substr(comma + 1));
   }
   if (const size_t colon = spec.rfind(':'); colon != std::string::npos) {
-    const std::string folder = spec.substr(0, colon);
-    if (IsFolder(folder)) return FindInFolder(folder, spec.substr(colon + 1));
+    const std::string path = spec.substr(0, colon);
+    const std::string rest = spec.substr(colon + 1);
+    if (IsFolder(path)) return FindIdx(path, rest);
+    if (IsNpz(path) && Exists(path)) return Files{Kind::kNpz, path, {}, rest};
   }
-  return NotFound(
-      "{}: no such file or folder; data is a folder of IDX files (DIR or DIR:PREFIX), "
-      "IMAGES,LABELS, "
-      "or a .csv",
-      spec);
+  return NotFound("{}: no such file or folder; data is {}", spec, kDatasetHelp);
 }
 
 }  // namespace
@@ -97,8 +120,19 @@ Status CheckDataset(const std::string& spec) { return Find(spec).status(); }
 StatusOr<ExamplesFile> ReadDataset(const std::string& spec, const v1::DataTerms& terms,
                                    const ReadOptions& options) {
   CT_ASSIGN_OR_RETURN(const Files files, Find(spec));
-  if (!files.table.empty()) return ReadCsv(files.table, terms, options);
-  return ReadIdx(files.images, files.labels, terms, options);
+  switch (files.kind) {
+    case Kind::kIdx:
+      return ReadIdx(files.path, files.labels, terms, options);
+    case Kind::kCsv:
+      return ReadCsv(files.path, terms, options);
+    case Kind::kNpy:
+      return ReadNpy(files.path, files.labels, terms, options);
+    case Kind::kNpz:
+      return ReadNpz(files.path, files.part, terms, options);
+    case Kind::kPictures:
+      break;
+  }
+  return ReadPictures(files.path, terms, options);
 }
 
 }  // namespace crowdteach::learning

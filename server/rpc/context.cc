@@ -40,4 +40,9 @@ StatusOr<uint64_t> RpcContext::Authenticate(const grpc::CallbackServerContext& c
   return *account;
 }
 
+StatusOr<uint64_t> RpcContext::AuthenticateIfShown(const grpc::CallbackServerContext& call) {
+  if (call.client_metadata().find("authorization") == call.client_metadata().end()) return 0;
+  return Authenticate(call);
+}
+
 }  // namespace crowdteach::server

@@ -43,6 +43,8 @@ struct RpcContext {
 
   // The caller's account, from its `authorization: Bearer ‹hex›`. kUnauthenticated.
   StatusOr<uint64_t> Authenticate(const grpc::CallbackServerContext& call);
+  // The same, but 0 for a caller that shows no session: for what everybody may read.
+  StatusOr<uint64_t> AuthenticateIfShown(const grpc::CallbackServerContext& call);
 };
 
 // The catch-all of a handler: what it throws becomes kInternal, and is logged.

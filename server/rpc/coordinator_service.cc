@@ -197,7 +197,7 @@ grpc::ServerUnaryReactor* CoordinatorService::ListCampaigns(grpc::CallbackServer
                                                             const v1::ListCampaignsRequest*,
                                                             v1::ListCampaignsReply* reply) {
   return Answer(call, "ListCampaigns", [&]() -> Status {
-    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(*call));
+    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->AuthenticateIfShown(*call));
     *reply = context_->coordinator.Campaigns(account);
     return OkStatus();
   });
