@@ -125,7 +125,13 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = 71\nout_features = 3"),
        "model.toml:10: layer 'fc': in_features is 71, but 72 features arrive"},
       {kHead + LayerText("fc", "Linear", "in_features = 6\nout_features = 3"),
-       "model.toml:4: layer 'fc': needs [features], but [2, 6, 6] arrives"},
+       "model.toml:4: layer 'fc': the last layer must give one logit a class, two at least, but "
+       "its "
+       "output is [2, 6, 3]"},
+      {kHead + LayerText("fc", "Linear", "in_features = 72\nout_features = 3"),
+       "model.toml:7: layer 'fc': in_features is 72, but the last dimension of [2, 6, 6] is 6: put "
+       "a "
+       "Flatten before it"},
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = 72"),
        "model.toml:7: layer 'fc': out_features is missing"},
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = \"72\"\nout_features = 3"),
@@ -134,8 +140,8 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
        "model.toml:12: layer 'fc': kernel_size is not known here; known are bias, in_features"},
       {kHead + kFlatten + "trainable = false\n" + kFc,
        "model.toml:7: layer 'flat': trainable is not known here"},
-      {kHead + LayerText("x", "BatchNorm2d"),
-       "model.toml:6: layer 'x': type is \"BatchNorm2d\"; known"},
+      {kHead + LayerText("x", "BatchNorm3d"),
+       "model.toml:6: layer 'x': type is \"BatchNorm3d\"; known are Adaptive"},
       {kHead + LayerText("a b", "ReLU"), "model.toml:5: layer 1: name must be"},
       {kHead + LayerText("input", "ReLU"), "model.toml:5: layer 1: name must be"},
       {kHead + LayerText("a..b", "ReLU"), "model.toml:5: layer 1: name must be"},
