@@ -42,7 +42,10 @@ TEST_CASE("the shipped models have the figures worked out by hand", "[model]") {
 
   const ModelSpec resnet = Value(ParseModelSpec(ExampleModel("resnet")));
   CHECK(resnet.parameters == 19706);
-  for (const ModelSpec& spec : {mlp, cnn, resnet}) {
+  const ModelSpec batchnorm = Value(ParseModelSpec(ExampleModel("cnn-batchnorm")));
+  CHECK(batchnorm.parameters ==
+        9 * (8 + 8 * 16 + 16 * 32) + 4 * (8 + 16 + 32) + 32 * 10 + 10);
+  for (const ModelSpec& spec : {mlp, cnn, resnet, batchnorm}) {
     CHECK(spec.classes == 10);
     CHECK(LayoutOf(spec).total == spec.parameters);
     CHECK(LayoutOf(spec).trainable == spec.parameters);
@@ -236,10 +239,12 @@ TEST_CASE("mutated models are parsed or refused, never more", "[model][property]
   const uint64_t seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
-  const std::string models[] = {ExampleModel("mlp"), ExampleModel("cnn"), ExampleModel("resnet")};
+  const std::string models[] = {ExampleModel("mlp"),           ExampleModel("cnn"),
+                                ExampleModel("resnet"),        ExampleModel("cnn-batchnorm"),
+                                ExampleModel("series-conv"), ExampleModel("text-transformer")};
   int parsed = 0;
   for (int i = 0; i < 1500; ++i) {
-    const std::string text = Mutated(models[i % 3], random);
+    const std::string text = Mutated(models[i % 6], random);
     const auto spec = ParseModelSpec(text);
     if (!spec.ok()) {
       CHECK_FALSE(spec.status().message().empty());
