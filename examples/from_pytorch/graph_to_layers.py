@@ -5,44 +5,15 @@ view or a flatten does, and what changes with the batch alone is the batch.
 """
 
 import copy
-import dis
 import operator
 import re
-import sys
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
 from module_layers import CONTAINERS, USE_INSTEAD, ConversionError, Layer, layers_of_module
-
-
-class Tracer(fx.Tracer):
-    record_stack_traces = True
-
-    def is_leaf_module(self, module, path):
-        return isinstance(module, CONTAINERS) or super().is_leaf_module(module, path)
-
-
-def unpacked(proxy):
-    """`a, b = proxy`: PyTorch 1.13's own does not read Python 3.11's byte code."""
-    frame = sys._getframe(1)
-    for instruction in dis.get_instructions(frame.f_code):
-        if instruction.offset == frame.f_lasti and instruction.opname == "UNPACK_SEQUENCE":
-            return iter([proxy[i] for i in range(instruction.argval)])
-    return proxy.tracer.iter(proxy)  # refuses
-
-
-ARANGE = torch.arange
-
-
-def traced_arange(*args, **kwargs):
-    """torch.arange over a traced size, which fx does not follow."""
-    for argument in (*args, *kwargs.values()):
-        if isinstance(argument, fx.Proxy):
-            return argument.tracer.create_proxy("call_function", ARANGE, args, kwargs)
-    return ARANGE(*args, **kwargs)
+from tracing import SAME, place_of, sample_of, trace
 
 
 class Hidden:
@@ -65,7 +36,6 @@ POOLS = {F.max_pool1d: nn.MaxPool1d, torch.max_pool1d: nn.MaxPool1d,
          F.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
          torch.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
          F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d}
-SAME = ("contiguous", "clone", "float", "long", "int", "to", "type", "detach", torch.clone)
 RESHAPES = ("view", "reshape", "flatten", "unsqueeze", "squeeze", "unflatten", torch.flatten,
             torch.reshape, torch.unsqueeze, torch.squeeze)
 PERMUTES = ("permute", "transpose", "swapaxes", torch.permute, torch.transpose, torch.swapaxes)
@@ -73,15 +43,6 @@ ADDS = (operator.add, operator.iadd, torch.add, "add", "add_")
 CONCATS = (torch.cat, torch.concat)
 LOG_SOFTMAX = (F.log_softmax, torch.log_softmax, "log_softmax")
 DROPOUTS = (F.dropout, torch.dropout)
-
-
-def place_of(node):
-    """'module 'x' at file.py:12: code' as far as the trace tells."""
-    what = f"module '{node.target}'" if node.op == "call_module" else f"'{node.name}'"
-    frames = re.findall(r'File "([^"]*)", line (\d+), in [^\n]*\n\s*([^\n]*)',
-                        getattr(node, "stack_trace", None) or "")
-    frames = [frame for frame in frames if "/torch/" not in frame[0]]
-    return what + (f" at {frames[-1][0]}:{frames[-1][1]}: `{frames[-1][2]}`" if frames else "")
 
 
 class Graph:
@@ -423,35 +384,12 @@ class Graph:
         return self.name_of(node, node.args[0])
 
 
-def sample_of(module, graph, input_shape, count):
-    """Random numbers, or indices where an Embedding reads the input."""
-    generator = torch.Generator().manual_seed(count)
-    readers, seen = [n for n in graph.nodes if n.op == "placeholder"][:1], []
-    while readers:
-        node = readers.pop()
-        for user in node.users:
-            target = user.op == "call_module" and module.get_submodule(user.target)
-            if isinstance(target, nn.Embedding):
-                seen.append(target.num_embeddings)
-            elif user.op == "call_method" and user.target in SAME:
-                readers.append(user)
-    if seen:
-        return torch.randint(min(seen), (count, *input_shape), generator=generator)
-    return torch.randn(count, *input_shape, generator=generator)
-
-
 def layers_of(module, input_shape):
     """(a copy of the module in eval mode, a batch of eight to compare on, the Graph)."""
     module = copy.deepcopy(module).cpu().float().eval()
     if isinstance(module, CONTAINERS) or type(module).__module__.startswith("torch.nn"):
         module = nn.Sequential(module) if not isinstance(module, nn.Sequential) else module
-    try:
-        with (mock.patch.object(fx.Proxy, "__iter__", unpacked),
-              mock.patch.object(torch, "arange", traced_arange)):
-            traced = Tracer().trace(module)
-    except Exception as error:
-        raise ConversionError(f"the forward pass cannot be traced: {error}. It must not branch on, "
-                              "or loop over, its input's values; see torch.fx")
+    traced = trace(module)
     samples = [sample_of(module, traced, input_shape, count) for count in (2, 3, 8)]
     graph = Graph(module, traced, tuple(samples[:2]))
     with torch.no_grad():
