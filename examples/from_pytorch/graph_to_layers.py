@@ -89,13 +89,11 @@ class Graph:
     def run(self):
         output, needed = None, self.needed()
         for node in self.graph.nodes:
-            if node.op != "placeholder" and node not in needed:
+            if node not in needed:
                 continue
             if node.op == "placeholder":
-                if self.values and node.default is None:
-                    continue
-                if any(n.op == "placeholder" for n in self.values):
-                    raise ConversionError(f"forward takes a second argument '{node.name}': a model "
+                if self.values:
+                    raise ConversionError(f"forward takes a second argument, '{node.name}': a model "
                                           "here has one input")
                 self.values[node], self.depends[node] = self.samples, True
                 self.names[node] = "input"

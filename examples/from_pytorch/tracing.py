@@ -1,6 +1,7 @@
 """The graph of a module's forward pass (torch.fx), and where its nodes stand; see from_pytorch.py."""
 
 import dis
+import inspect
 import re
 import sys
 from unittest import mock
@@ -39,11 +40,13 @@ def traced_arange(*args, **kwargs):
 
 
 def trace(module):
-    """Raises ConversionError."""
+    """Of its first argument; the others keep their defaults. Raises ConversionError."""
+    others = list(inspect.signature(module.forward).parameters.values())[1:]
+    fixed = {other.name: other.default for other in others if other.default is not other.empty}
     try:
         with (mock.patch.object(fx.Proxy, "__iter__", unpacked),
               mock.patch.object(torch, "arange", traced_arange)):
-            return Tracer().trace(module)
+            return Tracer().trace(module, fixed)
     except Exception as error:
         raise ConversionError(f"the forward pass cannot be traced: {error}. It must not branch on, "
                               "or loop over, its input's values; see torch.fx")

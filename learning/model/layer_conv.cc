@@ -64,7 +64,7 @@ Fault Pool(const Axes<kAxes>& kernel_size, const Axes<kAxes>& stride, const Axes
            const Axes<kAxes>& dilation, const Shape& in, LayerCost& cost) {
   if (Fault fault = RequireChannels<kAxes>(in)) return fault;
   if (Fault fault = CheckPadding<kAxes>(kernel_size, padding)) return fault;
-  Axes<kAxes> out;
+  Axes<kAxes> out{};
   if (Fault fault = Slide<kAxes>(in, kernel_size, stride, padding, dilation, out)) return fault;
   cost.shape = ShapeOf<kAxes>(in[0], out);
   cost.flops = Product(ProductOf<kAxes>(kernel_size), ElementCount(cost.shape));
@@ -85,7 +85,7 @@ Fault Infer(const Conv<kAxes>& a, const Shape& in, LayerCost& cost) {
                                             "out_channels {}",
                                             a.groups, a.in_channels, a.out_channels)};
   }
-  Axes<kAxes> out;
+  Axes<kAxes> out{};
   if (Fault fault = Slide<kAxes>(in, a.kernel_size, a.stride, a.padding, a.dilation, out)) {
     return fault;
   }

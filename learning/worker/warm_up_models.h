@@ -1,5 +1,5 @@
-// The models that the worker warms up on: every layer type, wide enough that the libraries bother to
-// share the work among threads. One takes numbers, the other indices.
+// The models that the worker warms up on: every layer type, wide enough that the libraries bother
+// to share the work among threads. One takes numbers, the other indices.
 #pragma once
 
 #include <string_view>

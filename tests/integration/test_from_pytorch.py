@@ -113,6 +113,30 @@ class Frozen(nn.Module):
         return self.training_head(self.features(x))
 
 
+class Masked(nn.Module):
+    """An argument that is left out, and shapes taken apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(2, 3, 3, padding="same"), nn.Linear(3, 2)
+
+    def forward(self, x, mask=None, scale: float = 1.0):
+        b, c, h, w = x.shape
+        x = self.conv(x).reshape(b, 3, h * w).transpose(1, 2)
+        if mask is not None:
+            x = x * mask
+        return self.fc(x.mean(1) if scale == 1.0 else x[:, 0])
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x, y):
+        return self.fc(x + y)
+
+
 def wrap(function, **modules):
     class Wrapped(nn.Module):
         def __init__(self):
@@ -138,12 +162,20 @@ class FromPytorch(unittest.TestCase):
             self.assertEqual(sorted(path.name for path in Path(folder).iterdir()
                                     if path.is_file()),
                              ["load_model.py", "model.safetensors", "model.toml"])
+            # Ours takes them, too, and the weights are canonical: exporting changes no byte.
+            weights, again = f"{folder}/model.safetensors", f"{folder}/again"
+            done = subprocess.run([BIN / "crowdteach", "model", "--model", f"{folder}/model.toml",
+                                   "--weights", weights, "-o", again],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(Path(weights).read_bytes(),
+                             Path(f"{again}/model.safetensors").read_bytes())
         return result
 
     def test_forms(self):
         for module, shape in ((Forms(), (3, 8, 8)), (Lstm(), (9,)), (Gru(), (12,)),
                               (Vit(), (1, 16, 16)), (Positions(), (7,)), (Frozen(), (6,)),
-                              (nn.Linear(4, 2), (4,)),
+                              (Masked(), (2, 5, 5)), (nn.Linear(4, 2), (4,)),
                               (nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 4))):
             with self.subTest(type(module).__name__):
                 self.converted(module, shape)
@@ -183,6 +215,9 @@ class FromPytorch(unittest.TestCase):
             (wrap(lambda m, x: m.fc(x.mean(0).unsqueeze(0)), fc=nn.Linear(4, 2)),
              "a mean over the batch"),
             (wrap(lambda m, x: (m.fc(x), x), fc=nn.Linear(4, 2)), "return the logits alone"),
+            (TwoInputs(), "forward takes a second argument, 'y'"),
+            (wrap(lambda m, x: (x.relu_(), m.fc(x))[1], fc=nn.Linear(4, 2)),
+             "changes its input in place; write x = x.relu("),
             (nn.Sequential(nn.Linear(4, 1)), "one logit a class"),
             (nn.Sequential(nn.Linear(5, 2)), "module '0'", "fails on a random batch"),
             (wrap(lambda m, x: m.fc(x) + m.fc.bias.unsqueeze(0)[:, :1], fc=nn.Linear(4, 2)),

@@ -25,10 +25,10 @@ std::string Out(int features) {
 Shape FirstShape(const std::string& text) { return Value(ParseModelSpec(text)).layers[0].shape; }
 
 TEST_CASE("shapes of one-dimensional windows and adaptive pools", "[model]") {
-  CHECK(FirstShape(Head("[2, 10]") +
-                   Text("c", "Conv1d",
-                        "in_channels = 2\nout_channels = 3\nkernel_size = 3\nstride = 2") +
-                   Out(12)) == Shape{3, 4});
+  CHECK(FirstShape(
+            Head("[2, 10]") +
+            Text("c", "Conv1d", "in_channels = 2\nout_channels = 3\nkernel_size = 3\nstride = 2") +
+            Out(12)) == Shape{3, 4});
   CHECK(FirstShape(Head("[2, 10]") + Text("p", "MaxPool1d", "kernel_size = [3]") + Out(6)) ==
         Shape{2, 3});
   CHECK(FirstShape(Head("[2, 10]") + Text("p", "AvgPool1d", "kernel_size = 4\npadding = 1") +
@@ -44,9 +44,8 @@ TEST_CASE("shapes of what rearranges and chooses", "[model]") {
         Shape{2, 12});
   CHECK(FirstShape(Head("[2, 3, 4]") + Text("f", "Flatten", "start_dim = 1\nend_dim = -2") +
                    Out(24)) == Shape{6, 4});
-  CHECK(FirstShape(Head("[12]") +
-                   Text("u", "Unflatten", "dim = -1\nunflattened_size = [1, 3, 4]") + Out(12)) ==
-        Shape{1, 3, 4});
+  CHECK(FirstShape(Head("[12]") + Text("u", "Unflatten", "dim = -1\nunflattened_size = [1, 3, 4]") +
+                   Out(12)) == Shape{1, 3, 4});
   CHECK(FirstShape(Head("[2, 3, 4]") + Text("p", "Permute", "dims = [0, 3, 1, 2]") + Out(24)) ==
         Shape{4, 2, 3});
   CHECK(FirstShape(Head("[2, 3, 4]") + Text("s", "Select", "dim = 2\nindex = -3") + Out(8)) ==
@@ -70,10 +69,10 @@ TEST_CASE("tensors bear PyTorch's names", "[model]") {
   CHECK(names(Head("[5, 3]") +
               Text("r", "LSTM",
                    "input_size = 3\nhidden_size = 2\nbidirectional = true\nbatch_first = true") +
-              Out(20)) ==
-        Names{"r.bias_hh_l0 [8]", "r.bias_hh_l0_reverse [8]", "r.bias_ih_l0 [8]",
-              "r.bias_ih_l0_reverse [8]", "r.weight_hh_l0 [8, 2]", "r.weight_hh_l0_reverse [8, 2]",
-              "r.weight_ih_l0 [8, 3]", "r.weight_ih_l0_reverse [8, 3]"});
+              Out(20)) == Names{"r.bias_hh_l0 [8]", "r.bias_hh_l0_reverse [8]", "r.bias_ih_l0 [8]",
+                                "r.bias_ih_l0_reverse [8]", "r.weight_hh_l0 [8, 2]",
+                                "r.weight_hh_l0_reverse [8, 2]", "r.weight_ih_l0 [8, 3]",
+                                "r.weight_ih_l0_reverse [8, 3]"});
   CHECK(names(Head("[5, 3]") +
               Text("r", "GRU",
                    "input_size = 3\nhidden_size = 2\nnum_layers = 2\nbias = false\n"
@@ -108,16 +107,16 @@ TEST_CASE("frozen statistics are frozen like the rest", "[model]") {
   // Statistics alone are nothing to train.
   const std::string frozen =
       Text("out", "Linear", "in_features = 48\nout_features = 2\ntrainable = false");
-  const auto none = ParseModelSpec(Head("[3, 4, 4]") +
-                                   Text("b", "BatchNorm2d", "num_features = 3\naffine = false") +
-                                   kEnd + frozen);
+  const auto none =
+      ParseModelSpec(Head("[3, 4, 4]") +
+                     Text("b", "BatchNorm2d", "num_features = 3\naffine = false") + kEnd + frozen);
   CHECK(Message(none.status()).find("no layer has trainable parameters") != std::string::npos);
 }
 
 TEST_CASE("costs count what a layer keeps", "[model]") {
   const ModelSpec lstm = Value(ParseModelSpec(
-      Head("[5, 3]") +
-      Text("r", "LSTM", "input_size = 3\nhidden_size = 2\nbatch_first = true") + Out(10)));
+      Head("[5, 3]") + Text("r", "LSTM", "input_size = 3\nhidden_size = 2\nbatch_first = true") +
+      Out(10)));
   // A step: two products with an [8, 3] and an [8, 2] matrix, and 16 for each of 8 gate values.
   CHECK(lstm.flops == 5 * (2 * 8 * (3 + 2) + 16 * 8) + 2 * 10 * 2);
   // Input, output, gates twice and cell, output, tanh(cell); then flat and logits.
@@ -148,8 +147,8 @@ TEST_CASE("errors of the layers of sequences, norms and joints", "[model]") {
        "model.toml:7: layer 'r': input_size is 4, but 3 features arrive (shape [5, 3])"},
       {Head("[5]") + Text("r", "LSTM", "input_size = 5\nhidden_size = 2\nbatch_first = true"),
        "layer 'r': needs [length, features], but [5] arrives"},
-      {Head("[5, 6]") + Text("a", "MultiheadAttention",
-                             "embed_dim = 6\nnum_heads = 4\nbatch_first = true"),
+      {Head("[5, 6]") +
+           Text("a", "MultiheadAttention", "embed_dim = 6\nnum_heads = 4\nbatch_first = true"),
        "model.toml:8: layer 'a': num_heads is 4, which does not divide embed_dim 6"},
       {Head("[5, 6]") + Text("a", "MultiheadAttention",
                              "embed_dim = 6\nnum_heads = 2\nbatch_first = true\n"
@@ -167,8 +166,7 @@ TEST_CASE("errors of the layers of sequences, norms and joints", "[model]") {
            Text("e", "Embedding", "num_embeddings = 9\nembedding_dim = 4"),
        "layer 'e': inputs must be [\"input\"]"},
       {Head("[5]") + Text("x", "ReLU") +
-           Text("e", "Embedding",
-                "num_embeddings = 9\nembedding_dim = 4\ninputs = [\"input\"]"),
+           Text("e", "Embedding", "num_embeddings = 9\nembedding_dim = 4\ninputs = [\"input\"]"),
        "layer 'e': inputs is \"input\" like that of layer 'x', but Embedding takes indices"},
       {Head("[5, 4]") + Text("n", "LayerNorm", "normalized_shape = [5]"),
        "model.toml:7: layer 'n': normalized_shape is [5], but [5, 4] arrives"},
@@ -222,12 +220,12 @@ TEST_CASE("sequences are bounded before anything is allocated", "[model]") {
             Text("e", "Embedding", "num_embeddings = 2\nembedding_dim = " + huge),
         Head("[4000, 4000]") + Text("a", "MultiheadAttention",
                                     "embed_dim = 4000\nnum_heads = 4000\nbatch_first = true"),
-        Head("[4, 4]") + Text("r", "LSTM",
-                              "input_size = 4\nbatch_first = true\nnum_layers = 64\nhidden_size = " +
-                                  huge),
-        Head("[4, 4]") + Text("t", "TransformerEncoderLayer",
-                              "d_model = 4\nnhead = 1\nbatch_first = true\ndim_feedforward = " +
-                                  huge)}) {
+        Head("[4, 4]") +
+            Text("r", "LSTM",
+                 "input_size = 4\nbatch_first = true\nnum_layers = 64\nhidden_size = " + huge),
+        Head("[4, 4]") +
+            Text("t", "TransformerEncoderLayer",
+                 "d_model = 4\nnhead = 1\nbatch_first = true\ndim_feedforward = " + huge)}) {
     INFO(text);
     CHECK(ParseModelSpec(text).status().code() == absl::StatusCode::kResourceExhausted);
   }

@@ -43,8 +43,7 @@ TEST_CASE("the shipped models have the figures worked out by hand", "[model]") {
   const ModelSpec resnet = Value(ParseModelSpec(ExampleModel("resnet")));
   CHECK(resnet.parameters == 19706);
   const ModelSpec batchnorm = Value(ParseModelSpec(ExampleModel("cnn-batchnorm")));
-  CHECK(batchnorm.parameters ==
-        9 * (8 + 8 * 16 + 16 * 32) + 4 * (8 + 16 + 32) + 32 * 10 + 10);
+  CHECK(batchnorm.parameters == 9 * (8 + 8 * 16 + 16 * 32) + 4 * (8 + 16 + 32) + 32 * 10 + 10);
   for (const ModelSpec& spec : {mlp, cnn, resnet, batchnorm}) {
     CHECK(spec.classes == 10);
     CHECK(LayoutOf(spec).total == spec.parameters);
@@ -239,8 +238,8 @@ TEST_CASE("mutated models are parsed or refused, never more", "[model][property]
   const uint64_t seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
-  const std::string models[] = {ExampleModel("mlp"),           ExampleModel("cnn"),
-                                ExampleModel("resnet"),        ExampleModel("cnn-batchnorm"),
+  const std::string models[] = {ExampleModel("mlp"),         ExampleModel("cnn"),
+                                ExampleModel("resnet"),      ExampleModel("cnn-batchnorm"),
                                 ExampleModel("series-conv"), ExampleModel("text-transformer")};
   int parsed = 0;
   for (int i = 0; i < 1500; ++i) {

@@ -75,11 +75,11 @@ struct Round {
     const base::Hash digest =
         Value(BlobDigestOfFile(base::BlobKind::kWeights, worker.weights, executor));
     AumannShapley scorer;
-    return Value(scorer.Run({updates, 24, format, worker.weights, next, digest, step.model_digest,
-                             step.is_void, step.e, Value(LossQ32(before.loss_nats)), before.correct,
-                             worker.folder / ".", worker.folder / "g",
-                             std::string(kGradientSaltBytes, 's')},
-                            *oracle, executor));
+    return Value(
+        scorer.Run({updates, 24, format, worker.weights, next, digest, step.model_digest,
+                    step.is_void, step.e, Value(LossQ32(before.loss_nats)), before.correct,
+                    worker.folder / ".", worker.folder / "g", std::string(kGradientSaltBytes, 's')},
+                   *oracle, executor));
   }
 
   ExamplesFile examples;
@@ -109,7 +109,8 @@ TEST_CASE("statistics are in the layout and in an update, and the optimiser pass
   local.set_learning_rate_nano(0);
   const std::string after = worker.folder / "after";
   Value(worker.Train(examples, local, 1, after));
-  const std::vector<float> from = ReadWeights(worker.weights, layout), to = ReadWeights(after, layout);
+  const std::vector<float> from = ReadWeights(worker.weights, layout),
+                           to = ReadWeights(after, layout);
   for (const Tensor& tensor : layout.tensors) {
     INFO(tensor.name);
     for (uint64_t k = tensor.offset; k < tensor.offset + tensor.count; ++k) {
@@ -120,9 +121,8 @@ TEST_CASE("statistics are in the layout and in an update, and the optimiser pass
 
 TEST_CASE("statistics are scored with the rest: their part is in D, and scores sum to v") {
   Round round(NormModel(), SmallModelTerms());
-  const Score score =
-      round.Run({round.Adding(1, 0.5, ".running_mean"), round.Adding(2, 0.1, "b.weight"),
-                 round.Adding(3, 0.0, "")});
+  const Score score = round.Run({round.Adding(1, 0.5, ".running_mean"),
+                                 round.Adding(2, 0.1, "b.weight"), round.Adding(3, 0.0, "")});
   REQUIRE(score.verdict == ScoreVerdict::kScored);
   int64_t sum = 0;
   for (const TeacherScore& line : score.lines) sum += line.phi_q32;
@@ -288,7 +288,8 @@ TEST_CASE("the shipped models with norms, attention and recurrent layers learn")
       const double phase = static_cast<double>(random() % 1000) / 159.0;
       for (size_t k = 0; k < values.size(); ++k) {
         const double turns = static_cast<double>(k * (3 + 2 * (i % 3))) / 128;
-        values[k] = static_cast<float>(std::sin(2 * std::numbers::pi * turns + phase)) + noise(random);
+        values[k] =
+            static_cast<float>(std::sin(2 * std::numbers::pi * turns + phase)) + noise(random);
       }
       Check(writer.Append(static_cast<uint32_t>(i % 3),
                           {reinterpret_cast<const char*>(values.data()), 4 * values.size()}));
