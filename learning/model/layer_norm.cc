@@ -69,6 +69,8 @@ Fault Infer(const BatchNorm<kAxes>& a, const Shape& in, LayerCost& cost) {
     return LayerFault{"num_features", fmt::format("is {}, but {} channels arrive (shape {})",
                                                   a.num_features, in[0], ShapeText(in))};
   }
+  // In eval mode the centred and the scaled values, for the gradient of statistics and weight.
+  cost.kept_bytes = Floats(Product(2, ElementCount(in)));
   return Normalise(in, cost);
 }
 

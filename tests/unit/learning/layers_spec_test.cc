@@ -114,6 +114,9 @@ TEST_CASE("frozen statistics are frozen like the rest", "[model]") {
 }
 
 TEST_CASE("costs count what a layer keeps", "[model]") {
+  const ModelSpec norm = Value(
+      ParseModelSpec(Head("[3, 4]") + Text("n", "BatchNorm1d", "num_features = 3") + Out(12)));
+  CHECK(norm.activation_bytes == 4 * (12 + 3 * 12 + 12 + 2));
   const ModelSpec lstm = Value(ParseModelSpec(
       Head("[5, 3]") + Text("r", "LSTM", "input_size = 3\nhidden_size = 2\nbatch_first = true") +
       Out(10)));
