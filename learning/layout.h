@@ -2,7 +2,9 @@
 //
 // The order is that of the canonical safetensors file (tensor names sorted byte-wise), so a model's
 // weights are one run of bytes in that file. An *update* covers the trainable tensors only, in the
-// same order. Plain values; thread-safe to read.
+// same order. Among them are *statistics*: a BatchNorm's running mean and variance, averaged and
+// scored like weights, but moved in training by their layer and not by the optimiser.
+// Plain values; thread-safe to read.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@ struct Tensor {
   uint64_t offset = 0;  // in floats, in the flat vector
   uint64_t count = 0;   // product of shape
   bool trainable = true;
+  bool statistic = false;  // only if trainable
 };
 
 // Coordinates [begin, begin + count) of the flat vector that are coordinates
@@ -34,6 +37,11 @@ struct Layout {
 
   // Maximal runs, in order; together they cover an update exactly.
   std::vector<TrainableRun> TrainableRuns() const;
+  // The same without statistics: what the optimiser moves.
+  std::vector<TrainableRun> OptimisedRuns() const;
+
+ private:
+  std::vector<TrainableRun> Runs(bool with_statistics) const;
 };
 
 }  // namespace crowdteach::learning

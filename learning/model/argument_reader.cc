@@ -1,5 +1,6 @@
 #include "learning/model/argument_reader.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace crowdteach::learning {
@@ -26,19 +27,26 @@ const toml::node* ArgumentReader::FindRequired(std::string_view key) {
   return node;
 }
 
-bool ArgumentReader::ToInteger(std::string_view key, const toml::node& node, uint64_t minimum,
-                               uint64_t& value) {
+bool ArgumentReader::ToInteger(std::string_view key, const toml::node& node, int64_t minimum,
+                               int64_t& value) {
   const auto* integer = node.as_integer();
   if (integer == nullptr) {
     Fail(key, "must be an integer");
     return false;
   }
   const int64_t number = integer->get();
-  if (number < 0 || static_cast<uint64_t>(number) < minimum ||
-      static_cast<uint64_t>(number) > kMaxArgument) {
+  if (number < minimum || number > static_cast<int64_t>(kMaxArgument)) {
     Fail(key, fmt::format("is {}, but must be {} to {}", number, minimum, kMaxArgument));
     return false;
   }
+  value = number;
+  return true;
+}
+
+bool ArgumentReader::ToInteger(std::string_view key, const toml::node& node, uint64_t minimum,
+                               uint64_t& value) {
+  int64_t number = 0;
+  if (!ToInteger(key, node, static_cast<int64_t>(minimum), number)) return false;
   value = static_cast<uint64_t>(number);
   return true;
 }
@@ -57,23 +65,33 @@ uint64_t ArgumentReader::Optional(std::string_view key, uint64_t otherwise, uint
   return value;
 }
 
-Pair ArgumentReader::RequiredPair(std::string_view key, uint64_t minimum) {
-  if (FindRequired(key) == nullptr) return {minimum, minimum};
-  return OptionalPair(key, {minimum, minimum}, minimum);
+int64_t ArgumentReader::RequiredSigned(std::string_view key) {
+  if (FindRequired(key) == nullptr) return 0;
+  return OptionalSigned(key, 0);
 }
 
-Pair ArgumentReader::OptionalPair(std::string_view key, Pair otherwise, uint64_t minimum) {
+int64_t ArgumentReader::OptionalSigned(std::string_view key, int64_t otherwise) {
   const toml::node* node = Find(key);
-  if (node == nullptr) return otherwise;
-  Pair pair = otherwise;
-  if (const toml::array* array = node->as_array(); array == nullptr) {
-    if (ToInteger(key, *node, minimum, pair[0])) pair[1] = pair[0];
-  } else if (array->size() != 2) {
-    Fail(key, "must be an integer or [height, width]");
-  } else if (ToInteger(key, *array->get(0), minimum, pair[0])) {
-    ToInteger(key, *array->get(1), minimum, pair[1]);
+  int64_t value = otherwise;
+  if (node != nullptr) ToInteger(key, *node, -static_cast<int64_t>(kMaxArgument), value);
+  return value;
+}
+
+void ArgumentReader::ReadAxes(std::string_view key, uint64_t minimum, std::span<uint64_t> axes) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const toml::array* array = node->as_array();
+  if (array == nullptr) {
+    if (ToInteger(key, *node, minimum, axes[0])) std::fill(axes.begin(), axes.end(), axes[0]);
+    return;
   }
-  return pair;
+  if (array->size() != axes.size()) {
+    Fail(key, axes.size() == 1 ? "must be an integer" : "must be an integer or [height, width]");
+    return;
+  }
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (!ToInteger(key, *array->get(i), minimum, axes[i])) return;
+  }
 }
 
 bool ArgumentReader::OptionalBool(std::string_view key, bool otherwise) {
@@ -106,17 +124,34 @@ std::string ArgumentReader::OptionalString(std::string_view key, std::string_vie
   return std::string(otherwise);
 }
 
-std::vector<uint64_t> ArgumentReader::RequiredIntegers(std::string_view key, size_t most) {
+template <typename Integer>
+std::vector<Integer> ArgumentReader::RequiredList(std::string_view key, size_t most, bool or_one,
+                                                  Integer minimum) {
   const toml::node* node = FindRequired(key);
   if (node == nullptr) return {};
+  std::vector<Integer> values(1, minimum);
   const toml::array* array = node->as_array();
+  if (or_one && node->is_integer()) {
+    ToInteger(key, *node, minimum, values[0]);
+    return values;
+  }
   if (array == nullptr || array->empty() || array->size() > most) {
     Fail(key, fmt::format("must be an array of 1 to {} integers", most));
     return {};
   }
-  std::vector<uint64_t> values(array->size(), 1);
-  for (size_t i = 0; i < values.size(); ++i) ToInteger(key, *array->get(i), 1, values[i]);
+  values.resize(array->size(), minimum);
+  for (size_t i = 0; i < values.size(); ++i) ToInteger(key, *array->get(i), minimum, values[i]);
   return values;
+}
+
+std::vector<uint64_t> ArgumentReader::RequiredIntegers(std::string_view key, size_t most,
+                                                       bool or_one) {
+  return RequiredList<uint64_t>(key, most, or_one, 1);
+}
+
+std::vector<int64_t> ArgumentReader::RequiredSignedIntegers(std::string_view key, size_t most,
+                                                            bool or_one) {
+  return RequiredList<int64_t>(key, most, or_one, -static_cast<int64_t>(kMaxArgument));
 }
 
 std::vector<std::string> ArgumentReader::OptionalStrings(std::string_view key) {

@@ -5,6 +5,7 @@
 
 #include <toml++/toml.h>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,16 +25,32 @@ class ArgumentReader {
   // Integers in [minimum, kMaxArgument].
   uint64_t Required(std::string_view key, uint64_t minimum = 1);
   uint64_t Optional(std::string_view key, uint64_t otherwise, uint64_t minimum = 1);
-  // One integer for both, or [height, width].
-  Pair RequiredPair(std::string_view key, uint64_t minimum = 1);
-  Pair OptionalPair(std::string_view key, Pair otherwise, uint64_t minimum = 1);
+  // One integer for all axes, or a list of one each.
+  template <size_t kAxes>
+  Axes<kAxes> RequiredAxes(std::string_view key, uint64_t minimum = 1) {
+    if (FindRequired(key) == nullptr) return Every<kAxes>(minimum);
+    return OptionalAxes<kAxes>(key, Every<kAxes>(minimum), minimum);
+  }
+  template <size_t kAxes>
+  Axes<kAxes> OptionalAxes(std::string_view key, Axes<kAxes> otherwise, uint64_t minimum = 1) {
+    ReadAxes(key, minimum, otherwise);
+    return otherwise;
+  }
+  // Integers in [-kMaxArgument, kMaxArgument].
+  int64_t RequiredSigned(std::string_view key);
+  int64_t OptionalSigned(std::string_view key, int64_t otherwise);
   bool OptionalBool(std::string_view key, bool otherwise);
   double OptionalFloat(std::string_view key, double otherwise);  // finite
   std::string RequiredString(std::string_view key);
   std::string OptionalString(std::string_view key, std::string_view otherwise);
-  std::vector<uint64_t> RequiredIntegers(std::string_view key, size_t most);
+  // An array of 1 to `most`; with `or_one`, an integer may stand for an array of it alone.
+  std::vector<uint64_t> RequiredIntegers(std::string_view key, size_t most, bool or_one = false);
+  std::vector<int64_t> RequiredSignedIntegers(std::string_view key, size_t most,
+                                              bool or_one = false);
   // Empty if the key is missing; otherwise at least one.
   std::vector<std::string> OptionalStrings(std::string_view key);
+
+  bool Has(std::string_view key) { return Find(key) != nullptr; }
 
   // Records that the argument's value is not good (key "" = the table itself).
   void Fail(std::string_view key, std::string_view message);
@@ -44,7 +61,12 @@ class ArgumentReader {
  private:
   const toml::node* Find(std::string_view key);
   const toml::node* FindRequired(std::string_view key);
+  bool ToInteger(std::string_view key, const toml::node& node, int64_t minimum, int64_t& value);
   bool ToInteger(std::string_view key, const toml::node& node, uint64_t minimum, uint64_t& value);
+  void ReadAxes(std::string_view key, uint64_t minimum, std::span<uint64_t> axes);
+  template <typename Integer>
+  std::vector<Integer> RequiredList(std::string_view key, size_t most, bool or_one,
+                                    Integer minimum);
 
   const toml::table& table_;
   std::string_view where_;

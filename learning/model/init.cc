@@ -39,25 +39,37 @@ class Xoshiro256PlusPlus {
   std::array<uint64_t, 4> state_;
 };
 
-// How one tensor begins: all `constant`, or uniform in [−bound, bound).
-struct Start {
-  double bound = 0;
-  float constant = 0;
-};
-
 std::map<std::string, Start> StartsOf(const ModelSpec& spec) {
   std::map<std::string, Start> starts;
   for (const Layer& layer : spec.layers) {
     for (const Parameter& parameter : ParametersOf(layer.arguments)) {
-      Start& start = starts[fmt::format("{}.{}", layer.name, parameter.name)];
-      if (parameter.fan_in > 0) {
-        start.bound = 1.0 / std::sqrt(static_cast<double>(parameter.fan_in));
-      } else if (parameter.name == "weight") {
-        start.constant = 1;
-      }
+      starts[TensorName(layer, parameter)] = parameter.start;
     }
   }
   return starts;
+}
+
+double UniformDraw(Xoshiro256PlusPlus& generator) {
+  return static_cast<double>(generator.Next() >> 40) * 0x1p-23 - 1.0;
+}
+
+// Of variance 1, and near enough normal: half the sum of twelve draws of variance 1/3.
+double NormalDraw(Xoshiro256PlusPlus& generator) {
+  double sum = 0;
+  for (int i = 0; i < 12; ++i) sum += UniformDraw(generator);
+  return sum / 2;
+}
+
+float Draw(const Start& start, Xoshiro256PlusPlus& generator) {
+  switch (start.kind) {
+    case Start::Kind::kUniform:
+      return static_cast<float>(UniformDraw(generator) * start.scale);
+    case Start::Kind::kNormal:
+      return static_cast<float>(NormalDraw(generator) * start.scale);
+    case Start::Kind::kConstant:
+      break;
+  }
+  return static_cast<float>(start.scale);
 }
 
 }  // namespace
@@ -66,21 +78,23 @@ Status WriteFirstWeights(const std::string& path, const ModelSpec& spec, uint64_
   const Layout layout = LayoutOf(spec);
   const std::map<std::string, Start> starts = StartsOf(spec);
   size_t index = 0;
-  uint64_t left = 0;  // floats of tensor `index − 1` not yet drawn
-  Start start;
+  uint64_t at = 0;  // in tensor `index`
+  const Start* start = nullptr;
   Xoshiro256PlusPlus generator(seed, "");
   return WriteWeights(path, layout, [&](uint64_t, std::span<float> tile) {
     for (float& value : tile) {
-      if (left == 0) {
-        CT_ASSERT(index < layout.tensors.size());
-        const Tensor& tensor = layout.tensors[index++];
-        start = starts.at(tensor.name);
+      CT_ASSERT(index < layout.tensors.size());
+      const Tensor& tensor = layout.tensors[index];
+      if (at == 0) {
+        start = &starts.at(tensor.name);
         generator = Xoshiro256PlusPlus(seed, tensor.name);
-        left = tensor.count;
       }
-      --left;
-      const double unit = static_cast<double>(generator.Next() >> 40) * 0x1p-23 - 1.0;
-      value = start.bound > 0 ? static_cast<float>(unit * start.bound) : start.constant;
+      value = Draw(*start, generator);
+      if (start->zero_row && at / tensor.shape.back() == *start->zero_row) value = 0;
+      if (++at == tensor.count) {
+        ++index;
+        at = 0;
+      }
     }
     return OkStatus();
   });

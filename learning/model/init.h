@@ -1,14 +1,18 @@
 // A model's first weights: deterministic from a seed, without Torch.
 //
-// The distributions are PyTorch's defaults: Linear and Conv2d weights by He's uniform rule with
-// a = √5 (He et al. 2015, arXiv:1502.01852), which comes to U(−b, b) with b = 1/√fan_in; their
-// biases U(−b, b) with the same b; GroupNorm weight 1 and bias 0. The loss then starts near
-// ln(classes).
+// The distributions are PyTorch's defaults (layer_*.cc say which for each tensor): Linear and
+// convolution weights by He's uniform rule with a = √5 (He et al. 2015, arXiv:1502.01852), which
+// comes to U(−b, b) with b = 1/√fan_in; their biases U(−b, b) with the same b; recurrent layers
+// with b = 1/√hidden_size; attention's stacked projection by Xavier's uniform rule (Glorot & Bengio
+// 2010); norms weight 1, bias 0, mean 0, variance 1; Embedding normal of deviation 1, but 0 in its
+// padding row. A Parameter, which PyTorch leaves to its user, is normal of deviation 0.02. The loss
+// then starts near ln(classes).
 //
 // The generator, for each tensor its own: xoshiro256++ (Blackman & Vigna 2021,
 // doi:10.1145/3460772), whose four words are the big-endian quarters of
 // SHA-256("crowdteach/v1/init\n" ‖ u64 seed ‖ tensor name). A draw takes the upper 24 bits k of the
-// next output: the value is float32((k·2⁻²³ − 1)·b), computed in double.
+// next output: the value is float32((k·2⁻²³ − 1)·b), computed in double. A normal value is half the
+// sum of twelve such draws with b = 1 (the Irwin–Hall distribution), which needs no libm.
 //
 // The owner makes first weights once and digests the file; nobody else derives them again.
 #pragma once

@@ -3,7 +3,8 @@
 
     from load_model import load
     model = load("path/to/this/folder")      # a torch.nn.Module in eval mode
-    logits = model(images)                   # images: float32, one leading batch dimension
+    logits = model(images)                   # images: float32, one leading batch dimension;
+                                             # whole numbers where an Embedding comes first
 
 `python3 load_model.py [FOLDER]` prints the module and its number of parameters. Needs Python 3.11
 and PyTorch 1.13 or later; nothing else.
@@ -41,20 +42,76 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=self.dim)
 
 
+class Select(nn.Module):
+    """One position along a dimension."""
+
+    def __init__(self, dim, index):
+        super().__init__()
+        self.dim, self.index = dim, index
+
+    def forward(self, value):
+        return value.select(self.dim, self.index)
+
+
+class Mean(nn.Module):
+    """The mean over one or more dimensions."""
+
+    def __init__(self, dim, keepdim=False):
+        super().__init__()
+        self.dim, self.keepdim = dim, keepdim
+
+    def forward(self, value):
+        return value.mean(self.dim, keepdim=self.keepdim)
+
+
+class Permute(nn.Module):
+    """Its input with the dimensions in another order."""
+
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, value):
+        return value.permute(*self.dims)
+
+
+def parameter(shape):
+    """A tensor of its own, whose first dimension stands for the batch."""
+    return nn.Parameter(torch.empty(*shape))
+
+
+class Embedding(nn.Embedding):
+    def forward(self, indices):
+        return super().forward(indices.long())
+
+
+class LSTM(nn.LSTM):
+    def forward(self, value):
+        return super().forward(value)[0]
+
+
+class GRU(nn.GRU):
+    def forward(self, value):
+        return super().forward(value)[0]
+
+
+class MultiheadAttention(nn.MultiheadAttention):
+    def forward(self, query, key=None, value=None):
+        key, value = (query, query) if key is None else (key, value)
+        return super().forward(query, key, value, need_weights=False)[0]
+
+
 LAYERS = {
-    "Linear": nn.Linear,
-    "Conv2d": nn.Conv2d,
-    "GroupNorm": nn.GroupNorm,
-    "ReLU": nn.ReLU,
-    "GELU": nn.GELU,
-    "Tanh": nn.Tanh,
-    "MaxPool2d": nn.MaxPool2d,
-    "AvgPool2d": nn.AvgPool2d,
-    "Flatten": nn.Flatten,
-    "Dropout": nn.Dropout,
-    "Add": Add,
-    "Concat": Concat,
+    "Parameter": parameter,
+    **{layer.__name__: layer for layer in (
+        Add, Concat, Select, Mean, Permute, Embedding, LSTM, GRU, MultiheadAttention,
+        nn.Linear, nn.Conv1d, nn.Conv2d, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
+        nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.GroupNorm, nn.LayerNorm, nn.BatchNorm1d,
+        nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Dropout,
+        nn.TransformerEncoderLayer, nn.Flatten, nn.Unflatten,
+    )},
 }
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class Model(nn.Module):
@@ -64,16 +121,20 @@ class Model(nn.Module):
         super().__init__()
         self.input_shape = tuple(spec["model"]["input"])
         self.steps = []  # (layer name, names of its inputs)
+        self.frozen_norms = []
         previous = "input"
         for table in spec["layer"]:
             arguments = dict(table)
             name = arguments.pop("name")
             kind = LAYERS[arguments.pop("type")]
-            self.steps.append((name, arguments.pop("inputs", [previous])))
+            inputs = [] if kind is parameter else [previous]
+            self.steps.append((name, arguments.pop("inputs", inputs)))
             trainable = arguments.pop("trainable", True)
-            pairs = {key: tuple(v) for key, v in arguments.items() if isinstance(v, list)}
-            layer = kind(**(arguments | pairs))
+            tuples = {key: tuple(v) for key, v in arguments.items() if isinstance(v, list)}
+            layer = kind(**(arguments | tuples))
             layer.requires_grad_(trainable)
+            if isinstance(layer, BATCH_NORMS) and not trainable:
+                self.frozen_norms.append(layer)
             self._place(name, layer)
             previous = name
 
@@ -84,18 +145,31 @@ class Model(nn.Module):
         owner = self
         for part in path:
             owner = owner._modules.setdefault(part, nn.Module())
-        owner._modules[last] = layer
+        parts = owner._parameters if isinstance(layer, nn.Parameter) else owner._modules
+        parts[last] = layer
 
     def _layer(self, name):
-        layer = self
-        for part in name.split("."):
-            layer = layer._modules[part]
-        return layer
+        *path, last = name.split(".")
+        owner = self
+        for part in path:
+            owner = owner._modules[part]
+        return owner._modules.get(last, owner._parameters.get(last))
+
+    def train(self, mode=True):
+        """As nn.Module.train, but frozen norms keep using their running statistics."""
+        super().train(mode)
+        for norm in self.frozen_norms:
+            norm.eval()
+        return self
 
     def forward(self, batch):
         values = {"input": batch}
         for name, inputs in self.steps:
-            values[name] = self._layer(name)(*(values[i] for i in inputs))
+            layer = self._layer(name)
+            if isinstance(layer, nn.Parameter):
+                values[name] = layer.expand(len(batch), *layer.shape[1:])
+            else:
+                values[name] = layer(*(values[i] for i in inputs))
         return values[self.steps[-1][0]]
 
 
@@ -127,7 +201,12 @@ def load(folder="."):
     folder = Path(folder)
     with open(folder / "model.toml", "rb") as file:
         model = Model(tomllib.load(file))
-    model.load_state_dict(read_safetensors(folder / "model.safetensors"))
+    tensors = read_safetensors(folder / "model.safetensors")
+    # BatchNorm's count of batches serves no purpose here and is not in the file.
+    for name, buffer in model.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            tensors[name] = buffer
+    model.load_state_dict(tensors)
     return model.eval()
 
 

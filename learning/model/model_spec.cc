@@ -5,11 +5,13 @@
 #include <map>
 
 #include "learning/model/argument_reader.h"
+#include "learning/model/layer_arguments.h"
 
 namespace crowdteach::learning {
 namespace {
 
 constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxDimensions = 8;  // of a layer's output, the batch apart
 
 StatusOr<toml::table> ParseToml(std::string_view text) {
   try {
@@ -37,96 +39,6 @@ bool IsModuleName(std::string_view name) {
     begin = end + 1;
   }
   return true;
-}
-
-Linear ReadLinear(ArgumentReader& reader) {
-  Linear a;
-  a.in_features = reader.Required("in_features");
-  a.out_features = reader.Required("out_features");
-  a.bias = reader.OptionalBool("bias", a.bias);
-  return a;
-}
-
-Conv2d ReadConv2d(ArgumentReader& reader) {
-  Conv2d a;
-  a.in_channels = reader.Required("in_channels");
-  a.out_channels = reader.Required("out_channels");
-  a.kernel_size = reader.RequiredPair("kernel_size");
-  a.stride = reader.OptionalPair("stride", a.stride);
-  a.padding = reader.OptionalPair("padding", a.padding, 0);
-  a.dilation = reader.OptionalPair("dilation", a.dilation);
-  a.groups = reader.Optional("groups", a.groups);
-  a.bias = reader.OptionalBool("bias", a.bias);
-  return a;
-}
-
-GroupNorm ReadGroupNorm(ArgumentReader& reader) {
-  GroupNorm a;
-  a.num_groups = reader.Required("num_groups");
-  a.num_channels = reader.Required("num_channels");
-  a.eps = reader.OptionalFloat("eps", a.eps);
-  if (a.eps <= 0 || a.eps > 1) reader.Fail("eps", "must be above 0 and at most 1");
-  a.affine = reader.OptionalBool("affine", a.affine);
-  return a;
-}
-
-GELU ReadGELU(ArgumentReader& reader) {
-  const std::string approximate = reader.OptionalString("approximate", "none");
-  if (approximate != "none" && approximate != "tanh") {
-    reader.Fail("approximate", "must be \"none\" or \"tanh\"");
-  }
-  return {approximate == "tanh"};
-}
-
-MaxPool2d ReadMaxPool2d(ArgumentReader& reader) {
-  MaxPool2d a;
-  a.kernel_size = reader.RequiredPair("kernel_size");
-  a.stride = reader.OptionalPair("stride", a.kernel_size);
-  a.padding = reader.OptionalPair("padding", a.padding, 0);
-  a.dilation = reader.OptionalPair("dilation", a.dilation);
-  return a;
-}
-
-AvgPool2d ReadAvgPool2d(ArgumentReader& reader) {
-  AvgPool2d a;
-  a.kernel_size = reader.RequiredPair("kernel_size");
-  a.stride = reader.OptionalPair("stride", a.kernel_size);
-  a.padding = reader.OptionalPair("padding", a.padding, 0);
-  a.count_include_pad = reader.OptionalBool("count_include_pad", a.count_include_pad);
-  return a;
-}
-
-Dropout ReadDropout(ArgumentReader& reader) {
-  Dropout a;
-  a.p = reader.OptionalFloat("p", a.p);
-  if (a.p < 0 || a.p >= 1) reader.Fail("p", "must be at least 0 and below 1");
-  return a;
-}
-
-LayerArguments ReadArguments(ArgumentReader& reader, std::string_view type) {
-  using Reader = LayerArguments (*)(ArgumentReader&);
-  static const std::map<std::string_view, Reader> kTypes = {
-      {"Linear", [](ArgumentReader& r) -> LayerArguments { return ReadLinear(r); }},
-      {"Conv2d", [](ArgumentReader& r) -> LayerArguments { return ReadConv2d(r); }},
-      {"GroupNorm", [](ArgumentReader& r) -> LayerArguments { return ReadGroupNorm(r); }},
-      {"ReLU", [](ArgumentReader&) -> LayerArguments { return ReLU{}; }},
-      {"GELU", [](ArgumentReader& r) -> LayerArguments { return ReadGELU(r); }},
-      {"Tanh", [](ArgumentReader&) -> LayerArguments { return Tanh{}; }},
-      {"MaxPool2d", [](ArgumentReader& r) -> LayerArguments { return ReadMaxPool2d(r); }},
-      {"AvgPool2d", [](ArgumentReader& r) -> LayerArguments { return ReadAvgPool2d(r); }},
-      {"Flatten", [](ArgumentReader&) -> LayerArguments { return Flatten{}; }},
-      {"Dropout", [](ArgumentReader& r) -> LayerArguments { return ReadDropout(r); }},
-      {"Add", [](ArgumentReader&) -> LayerArguments { return Add{}; }},
-      {"Concat", [](ArgumentReader& r) -> LayerArguments { return Concat{r.Optional("dim", 1)}; }},
-  };
-  const auto found = kTypes.find(type);
-  if (found != kTypes.end()) return found->second(reader);
-  std::string known;
-  for (const auto& [name, read] : kTypes)
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
-  reader.Fail("type",
-              fmt::format("is \"{}\"; known are {}", IsPrintable(type) ? type : "?", known));
-  return Flatten{};
 }
 
 // Builds a spec layer by layer; the tables must outlive it.
@@ -159,13 +71,13 @@ class Builder {
     CT_RETURN_IF_ERROR(CheckName(reader, layer.name));
     const std::string type = reader.RequiredString("type");
     CT_RETURN_IF_ERROR(reader.status());
-    layer.arguments = ReadArguments(reader, type);
+    layer.arguments = ReadLayerArguments(reader, type);
     CT_RETURN_IF_ERROR(reader.status());
     const std::vector<Parameter> parameters = ParametersOf(layer.arguments);
     if (!parameters.empty()) layer.trainable = reader.OptionalBool("trainable", true);
     CT_RETURN_IF_ERROR(ReadInputs(reader, layer));
     reader.RefuseOthers();
-    CT_RETURN_IF_ERROR(reader.status());
+    CT_RETURN_IF_ERROR(CheckUseOfInput(reader, layer));
     CT_RETURN_IF_ERROR(Measure(reader, parameters, layer));
     by_name_.emplace(layer.name, static_cast<int32_t>(spec_.layers.size()));
     lines_.push_back(table.source().begin.line);
@@ -182,6 +94,8 @@ class Builder {
             lines_[i], spec_.layers[i].name);
       }
     }
+    if (used_.count(kModelInput) == 0)
+      return InvalidArgument("model.toml: no layer reads \"input\"");
     const Layer& last = spec_.layers.back();
     if (last.shape.size() != 1 || last.shape[0] < 2) {
       return InvalidArgument(
@@ -193,7 +107,9 @@ class Builder {
     spec_.classes = last.shape[0];
     const bool learns =
         std::any_of(spec_.layers.begin(), spec_.layers.end(), [](const Layer& layer) {
-          return layer.trainable && !ParametersOf(layer.arguments).empty();
+          const std::vector<Parameter> parameters = ParametersOf(layer.arguments);
+          return layer.trainable && std::any_of(parameters.begin(), parameters.end(),
+                                                [](const Parameter& p) { return !p.statistic; });
         });
     if (!learns) return InvalidArgument("model.toml: no layer has trainable parameters");
     return OkStatus();
@@ -228,6 +144,7 @@ class Builder {
   }
 
   Status ReadInputs(ArgumentReader& reader, Layer& layer) {
+    if (FewestInputs(layer.arguments) == 0) return OkStatus();
     const std::vector<std::string> names = reader.OptionalStrings("inputs");
     CT_RETURN_IF_ERROR(reader.status());
     if (names.empty()) {
@@ -250,6 +167,29 @@ class Builder {
     return OkStatus();
   }
 
+  // The model's input goes either to Embeddings, raw, or to other layers, normalised.
+  Status CheckUseOfInput(ArgumentReader& reader, const Layer& layer) {
+    const bool reads =
+        std::find(layer.inputs.begin(), layer.inputs.end(), kModelInput) != layer.inputs.end();
+    const auto* embedding = std::get_if<Embedding>(&layer.arguments);
+    if (embedding != nullptr && !reads) {
+      reader.Fail("inputs", "must be [\"input\"]: an Embedding takes the model's input as it is");
+    } else if (reads) {
+      std::string& first = embedding != nullptr ? first_embedding_ : first_other_;
+      if (first.empty()) first = layer.name;
+      if (!first_embedding_.empty() && !first_other_.empty()) {
+        reader.Fail("inputs", fmt::format("is \"input\" like that of layer '{}', but Embedding "
+                                          "takes indices, and every other type numbers",
+                                          embedding != nullptr ? first_other_ : first_embedding_));
+      }
+    }
+    if (embedding != nullptr &&
+        (spec_.index_limit == 0 || embedding->num_embeddings < spec_.index_limit)) {
+      spec_.index_limit = embedding->num_embeddings;
+    }
+    return reader.status();
+  }
+
   Status Measure(ArgumentReader& reader, const std::vector<Parameter>& parameters, Layer& layer) {
     std::vector<const Shape*> inputs;
     for (const int32_t index : layer.inputs) {
@@ -260,6 +200,11 @@ class Builder {
       reader.Fail(fault->argument, fault->message);
       return reader.status();
     }
+    if (cost.shape.size() > kMaxDimensions) {
+      reader.Fail("", fmt::format("gives {}, but {} dimensions are the most", ShapeText(cost.shape),
+                                  kMaxDimensions));
+      return reader.status();
+    }
     layer.shape = cost.shape;
     for (const Parameter& parameter : parameters) {
       spec_.parameters = SaturatingAdd(spec_.parameters, ElementCount(parameter.shape));
@@ -268,8 +213,10 @@ class Builder {
     workspace_bytes_ = std::max(workspace_bytes_, cost.workspace_bytes);
     spec_.activation_bytes =
         SaturatingAdd(spec_.activation_bytes, workspace_bytes_ - previous_workspace);
-    spec_.activation_bytes = SaturatingAdd(
-        spec_.activation_bytes, SaturatingMultiply(sizeof(float), ElementCount(cost.shape)));
+    spec_.activation_bytes =
+        SaturatingAdd(spec_.activation_bytes,
+                      SaturatingAdd(cost.kept_bytes,
+                                    SaturatingMultiply(sizeof(float), ElementCount(cost.shape))));
     spec_.flops = SaturatingAdd(spec_.flops, cost.flops);
     return CheckLimits(reader, "");
   }
@@ -295,6 +242,7 @@ class Builder {
   std::map<std::string, int32_t, std::less<>> by_name_;
   std::set<int32_t> used_;
   std::vector<uint32_t> lines_;
+  std::string first_embedding_, first_other_;  // of the layers that read the model's input
   uint64_t workspace_bytes_ = 0;
 };
 
@@ -333,15 +281,20 @@ StatusOr<ModelSpec> ParseModelSpec(std::string_view text, const ModelLimits& lim
   return spec;
 }
 
+std::string TensorName(const Layer& layer, const Parameter& parameter) {
+  return parameter.name.empty() ? layer.name : fmt::format("{}.{}", layer.name, parameter.name);
+}
+
 Layout LayoutOf(const ModelSpec& spec) {
   Layout layout;
   for (const Layer& layer : spec.layers) {
     for (const Parameter& parameter : ParametersOf(layer.arguments)) {
-      layout.tensors.push_back({.name = fmt::format("{}.{}", layer.name, parameter.name),
+      layout.tensors.push_back({.name = TensorName(layer, parameter),
                                 .shape = parameter.shape,
                                 .offset = 0,
                                 .count = ElementCount(parameter.shape),
-                                .trainable = layer.trainable});
+                                .trainable = layer.trainable,
+                                .statistic = layer.trainable && parameter.statistic});
     }
   }
   std::sort(layout.tensors.begin(), layout.tensors.end(),

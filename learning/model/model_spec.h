@@ -15,7 +15,9 @@
 //   in_features = 784
 //   out_features = 10
 //   inputs = ["flat"]            # default: the layer before; "input" is the model's input
-//   trainable = true             # false: part of the model, not of an update
+//   trainable = true             # false: part of the model, not of an update; a BatchNorm's
+//   running
+//                                # mean and variance then stay as they are
 //
 // The last layer's output is the logits: its width is the number of classes. Every other layer
 // must be used by a later one. Thread-safety: plain values and pure functions.
@@ -47,8 +49,10 @@ struct ModelSpec {
   std::vector<Layer> layers;  // in evaluation order
 
   uint64_t parameters = 0;  // floats in all, frozen ones included
-  // What a training forward pass keeps for one example: the input, every layer's output, and the
-  // largest workspace.
+  // Not 0: an Embedding reads the input, so it is taken raw, and holds whole numbers below this.
+  uint64_t index_limit = 0;
+  // What a training forward pass keeps for one example: the input, every layer's output, what
+  // layers hold for the backward pass besides, and the largest workspace.
   uint64_t activation_bytes = 0;
   uint64_t flops = 0;  // of one example's forward pass
 };
@@ -59,7 +63,10 @@ struct ModelSpec {
 // The message reads "model.toml:‹line›: layer '‹name›': ‹argument› …". Nothing throws.
 StatusOr<ModelSpec> ParseModelSpec(std::string_view toml, const ModelLimits& limits = {});
 
-// The canonical flat layout: tensors "‹layer›.weight", "‹layer›.bias", sorted byte-wise.
+// A tensor's name in the state_dict: "‹layer›.weight", or "‹layer›" for a Parameter.
+std::string TensorName(const Layer& layer, const Parameter& parameter);
+
+// The canonical flat layout: all tensors, sorted byte-wise by name.
 Layout LayoutOf(const ModelSpec& spec);
 
 }  // namespace crowdteach::learning

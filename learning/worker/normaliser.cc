@@ -1,5 +1,7 @@
 #include "learning/worker/normaliser.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "proto/base/assert.h"
@@ -17,7 +19,7 @@ size_t Channels(const v1::DataTerms& terms) {
 
 }  // namespace
 
-Status Normaliser::Check(const v1::DataTerms& terms) {
+Status Normaliser::Check(const v1::DataTerms& terms, uint64_t index_limit) {
   if (terms.feature_type() != v1::U8 && terms.feature_type() != v1::FLOAT32) {
     return InvalidArgument("data: feature type {} is not known",
                            static_cast<int>(terms.feature_type()));
@@ -43,10 +45,20 @@ Status Normaliser::Check(const v1::DataTerms& terms) {
       return InvalidArgument("data: a deviation of 0");
     }
   }
+  const auto all = [](const auto& values, auto wanted) {
+    return std::all_of(values.begin(), values.end(), [&](auto value) { return value == wanted; });
+  };
+  if (index_limit != 0 &&
+      !(all(terms.mean_nano(), 0) && all(terms.deviation_nano(), uint64_t{1'000'000'000}))) {
+    return InvalidArgument(
+        "data: the model's input goes to an Embedding, which takes indices as they are: mean must "
+        "be 0 and deviation 1");
+  }
   return OkStatus();
 }
 
-Normaliser::Normaliser(const v1::DataTerms& terms) : bytes_(terms.feature_type() == v1::U8) {
+Normaliser::Normaliser(const v1::DataTerms& terms, uint64_t index_limit)
+    : bytes_(terms.feature_type() == v1::U8), index_limit_(index_limit) {
   const size_t channels = Channels(terms);
   size_t features = 1;
   for (const uint32_t dimension : terms.input_shape()) {
@@ -64,8 +76,33 @@ Normaliser::Normaliser(const v1::DataTerms& terms) : bytes_(terms.feature_type()
   }
 }
 
-void Normaliser::Apply(std::string_view raw, std::span<float> out) const {
+Status Normaliser::Apply(std::string_view raw, std::span<float> out) const {
   CT_ASSERT(raw.size() == out.size() * (bytes_ ? 1 : sizeof(float)));
+  if (index_limit_ == 0) {
+    Normalise(raw, out);
+    return OkStatus();
+  }
+  Take(raw, out);
+  for (size_t k = 0; k < out.size(); ++k) {
+    if (out[k] >= 0 && out[k] < static_cast<float>(index_limit_) && out[k] == std::floor(out[k])) {
+      continue;
+    }
+    return InvalidArgument("feature {} is {}, but the model takes indices, whole numbers 0 to {}",
+                           k + 1, out[k], index_limit_ - 1);
+  }
+  return OkStatus();
+}
+
+void Normaliser::Take(std::string_view raw, std::span<float> out) const {
+  if (bytes_) {
+    std::transform(raw.begin(), raw.end(), out.begin(),
+                   [](char c) { return static_cast<float>(static_cast<uint8_t>(c)); });
+  } else {
+    std::memcpy(out.data(), raw.data(), raw.size());
+  }
+}
+
+void Normaliser::Normalise(std::string_view raw, std::span<float> out) const {
   for (size_t c = 0, k = 0; c < mean_.size(); ++c) {
     for (const size_t end = k + channel_features_; k < end; ++k) {
       if (bytes_) {

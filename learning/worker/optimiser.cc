@@ -21,7 +21,7 @@ Optimiser::Optimiser(const v1::LocalTerms& terms, const Layout& layout, std::spa
       momentum_(FromNano(terms.momentum_nano())),
       weight_decay_(FromNano(terms.weight_decay_nano())),
       mu_(FromNano(terms.fedprox_mu_nano())),
-      runs_(layout.TrainableRuns()) {
+      runs_(layout.OptimisedRuns()) {
   if (HasMomentum(terms) || kind_ == v1::ADAM) {
     first_.resize(layout.trainable);
   }
@@ -30,7 +30,7 @@ Optimiser::Optimiser(const v1::LocalTerms& terms, const Layout& layout, std::spa
   }
   if (terms.fedprox_mu_nano() != 0) {
     base_.reserve(layout.trainable);
-    for (const TrainableRun& run : runs_) {
+    for (const TrainableRun& run : layout.TrainableRuns()) {
       base_.insert(base_.end(), base.begin() + static_cast<ptrdiff_t>(run.begin),
                    base.begin() + static_cast<ptrdiff_t>(run.begin + run.count));
     }

@@ -2,8 +2,8 @@
 // the same arithmetic as torch.optim's defaults (dampening 0; betas 0.9 and 0.999, eps 1e-8).
 //
 // Before either, the gradient gets weight_decay · w (L2) and FedProx's mu · (w − base) (Li et al.
-// 2020), base being the weights at the start. Frozen coordinates never move.
-// Not thread-safe.
+// 2020), base being the weights at the start. Frozen coordinates never move, and statistics are
+// left to their layer. Not thread-safe.
 #pragma once
 
 #include <cstdint>

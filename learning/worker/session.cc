@@ -90,7 +90,7 @@ struct Session::Batch {
 StatusOr<std::unique_ptr<Session>> Session::Load(std::string_view model_toml,
                                                  const v1::DataTerms& data, uint64_t memory_bytes) {
   CT_ASSIGN_OR_RETURN(ModelSpec spec, ParseModelSpec(model_toml));
-  CT_RETURN_IF_ERROR(Normaliser::Check(data));
+  CT_RETURN_IF_ERROR(Normaliser::Check(data, spec.index_limit));
   if (!std::equal(spec.input.begin(), spec.input.end(), data.input_shape().begin(),
                   data.input_shape().end())) {
     return InvalidArgument("the model's input is {}, the data's {}", ShapeText(spec.input),
@@ -112,7 +112,7 @@ Session::Session(ModelSpec spec, Layout layout, const v1::DataTerms& data, uint6
     : spec_(std::move(spec)),
       layout_(std::move(layout)),
       data_(data),
-      normaliser_(data),
+      normaliser_(data, spec_.index_limit),
       memory_bytes_(memory_bytes) {}
 
 // A lower bound, to refuse early and by name; what it misses meets the limit itself.
@@ -126,6 +126,23 @@ Status Session::CheckMemory(uint64_t batch, bool backward, uint64_t optimiser_by
         "model '{}' with batches of {} needs {} MiB, the worker's memory limit leaves {} MiB: "
         "raise it, or use a smaller batch or model",
         spec_.name, batch, need >> 20, memory_bytes_ >> 20);
+  }
+  return OkStatus();
+}
+
+// The variance of a single value, by which BatchNorm would divide in training, is not defined.
+Status Session::CheckBatches(uint64_t batch_size, uint64_t last_batch_size) const {
+  if (std::min(batch_size, last_batch_size) != 1) return OkStatus();
+  for (const Layer& layer : spec_.layers) {
+    const bool is_norm = std::holds_alternative<BatchNorm1d>(layer.arguments) ||
+                         std::holds_alternative<BatchNorm2d>(layer.arguments);
+    if (!is_norm || !layer.trainable || ElementCount(layer.shape) != layer.shape[0]) continue;
+    return InvalidArgument(
+        "layer '{}' ({}) cannot train on {}: it gives one value a channel, which has no variance. "
+        "{}",
+        layer.name, TypeName(layer.arguments),
+        batch_size == 1 ? "batches of one example" : "an epoch's last batch, which is one example",
+        batch_size == 1 ? "Use larger batches" : "Leave one example out, or add one");
   }
   return OkStatus();
 }
@@ -145,14 +162,19 @@ StatusOr<ExamplesFile> Session::OpenInputs(std::vector<Fd>& fds, size_t count) {
   return ExamplesFile::FromFd(fds[1].Release(), data_, "the examples");
 }
 
-void Session::Fill(const ExamplesFile& examples, const uint64_t* indices, uint64_t count,
-                   Batch* batch) {
+Status Session::Fill(const ExamplesFile& examples, const uint64_t* indices, uint64_t count,
+                     Batch* batch) const {
   batch->count = count;
   for (uint64_t i = 0; i < count; ++i) {
-    normaliser_.Apply(examples.features(indices[i]),
-                      {batch->inputs.data() + i * batch->features, batch->features});
+    const Status applied =
+        normaliser_.Apply(examples.features(indices[i]),
+                          {batch->inputs.data() + i * batch->features, batch->features});
+    if (!applied.ok()) {
+      return Annotate(applied, fmt::format("example {}", indices[i] + 1));
+    }
     batch->labels[i] = examples.label(indices[i]);
   }
+  return OkStatus();
 }
 
 // Σ of the batch's losses, in order; counts what is right where a tally is wanted. An example whose
@@ -187,6 +209,9 @@ StatusOr<v1::WorkerTrained> Session::Train(const v1::WorkerTrain& request, std::
   const uint64_t batch_size = std::min<uint64_t>(local.batch_size(), n);
   const uint64_t per_epoch = (n + batch_size - 1) / batch_size;
   const uint64_t batches = local.steps() != 0 ? local.steps() : local.epochs() * per_epoch;
+  const bool reaches_rest = batches >= per_epoch;
+  CT_RETURN_IF_ERROR(
+      CheckBatches(batch_size, reaches_rest ? (n - 1) % batch_size + 1 : batch_size));
   CT_RETURN_IF_ERROR(CheckMemory(batch_size, true, Optimiser::StateBytes(local, layout_)));
 
   SeedTorch(request.seed());
@@ -203,7 +228,8 @@ StatusOr<v1::WorkerTrained> Session::Train(const v1::WorkerTrain& request, std::
       Random(request.seed(), "train", b / per_epoch).Shuffle(order);
     }
     const uint64_t first = (b % per_epoch) * batch_size;
-    Fill(examples, order.data() + first, std::min(batch_size, n - first), &batch);
+    CT_RETURN_IF_ERROR(
+        Fill(examples, order.data() + first, std::min(batch_size, n - first), &batch));
     std::ranges::fill(network_->gradient(), 0.0F);
     CT_RETURN_IF_ERROR(network_->Backward(batch.Inputs(), batch.Labels(),
                                           1.0 / static_cast<double>(batch.count), true,
@@ -242,7 +268,7 @@ StatusOr<v1::WorkerEvaluated> Session::Evaluate(const v1::WorkerEvaluate& reques
   for (uint64_t b = 0; b < batches; ++b) {
     const uint64_t first = b * batch_size;
     std::iota(indices.begin(), indices.end(), first);
-    Fill(examples, indices.data(), std::min(batch_size, n - first), &batch);
+    CT_RETURN_IF_ERROR(Fill(examples, indices.data(), std::min(batch_size, n - first), &batch));
     CT_RETURN_IF_ERROR(network_->Logits(batch.Inputs(), batch.count, batch.Logits()));
     const double loss = Losses(batch, &result);
     sum += loss;
@@ -284,7 +310,7 @@ StatusOr<v1::WorkerEvaluated> Session::Gradient(const v1::WorkerGradient& reques
     std::ranges::fill(network_->gradient(), 0.0F);
     for (uint64_t first = begin; first < end; first += batch_size) {
       std::iota(indices.begin(), indices.end(), first);
-      Fill(examples, indices.data(), std::min(batch_size, end - first), &batch);
+      CT_RETURN_IF_ERROR(Fill(examples, indices.data(), std::min(batch_size, end - first), &batch));
       CT_RETURN_IF_ERROR(network_->Backward(batch.Inputs(), batch.Labels(),
                                             1.0 / static_cast<double>(end - begin), false,
                                             batch.Logits()));

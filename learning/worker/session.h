@@ -49,7 +49,9 @@ class Session {
   StatusOr<ExamplesFile> OpenInputs(std::vector<Fd>& fds, size_t count);
   Status CheckMemory(uint64_t batch, bool backward, uint64_t optimiser_bytes) const;
   uint64_t EvalBatch() const;
-  void Fill(const ExamplesFile& examples, const uint64_t* indices, uint64_t count, Batch* batch);
+  Status CheckBatches(uint64_t batch_size, uint64_t last_batch_size) const;
+  Status Fill(const ExamplesFile& examples, const uint64_t* indices, uint64_t count,
+              Batch* batch) const;
   double Losses(const Batch& batch, v1::WorkerEvaluated* tally) const;
   bool WeightsFinite();
 

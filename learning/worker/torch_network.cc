@@ -92,8 +92,9 @@ StatusOr<std::unique_ptr<TorchNetwork>> TorchNetwork::Build(const ModelSpec& spe
     };
     for (const Layer& layer : spec.layers) {
       LayerTensors& own = state->parameters.emplace_back();
+      own.trainable = layer.trainable;
       for (const Parameter& parameter : ParametersOf(layer.arguments)) {
-        const std::string name = layer.name + "." + std::string(parameter.name);
+        const std::string name = TensorName(layer, parameter);
         const auto found = std::find_if(layout.tensors.begin(), layout.tensors.end(),
                                         [&](const Tensor& tensor) { return tensor.name == name; });
         CT_ASSERT(found != layout.tensors.end());
@@ -103,7 +104,7 @@ StatusOr<std::unique_ptr<TorchNetwork>> TorchNetwork::Build(const ModelSpec& spe
           leaf.requires_grad_(true);
           leaf.mutable_grad() = view(state->gradient, *found);
         }
-        (parameter.name == "weight" ? own.weight : own.bias) = leaf;
+        own.tensors.emplace_back(parameter.name, leaf);
       }
     }
   });
@@ -131,13 +132,13 @@ std::span<float> TorchNetwork::gradient() {
 
 at::Tensor TorchNetwork::State::Forward(const at::Tensor& input, bool training) const {
   std::vector<at::Tensor> outputs(spec.layers.size());
-  std::vector<at::Tensor> inputs;
+  LayerCall call{{}, input.size(0), training};
   for (size_t i = 0; i < spec.layers.size(); ++i) {
-    inputs.clear();
+    call.inputs.clear();
     for (const int32_t from : spec.layers[i].inputs) {
-      inputs.push_back(from == kModelInput ? input : outputs[static_cast<size_t>(from)]);
+      call.inputs.push_back(from == kModelInput ? input : outputs[static_cast<size_t>(from)]);
     }
-    outputs[i] = ForwardLayer(spec.layers[i].arguments, parameters[i], inputs, training);
+    outputs[i] = ForwardLayer(spec.layers[i].arguments, parameters[i], call);
     for (const int32_t from : spec.layers[i].inputs) {
       if (from != kModelInput && last_use[static_cast<size_t>(from)] == i) {
         outputs[static_cast<size_t>(from)].reset();  // eval mode keeps only what is still needed

@@ -35,7 +35,9 @@ class TorchNetwork {
   Status Logits(std::span<const float> inputs, uint64_t batch, std::span<float> logits);
 
   // Adds to gradient() that of scale · Σ cross-entropy over the batch; fills `logits` too.
-  // `training` switches dropout on. Errors as Logits; the gradient is spoilt then.
+  // `training` switches dropout on, and lets BatchNorm normalise by the batch and move its
+  // statistics in weights(), which get no gradient then. Errors as Logits; the gradient is spoilt
+  // then.
   Status Backward(std::span<const float> inputs, std::span<const int64_t> labels, double scale,
                   bool training, std::span<float> logits);
 

@@ -13,80 +13,12 @@
 #include "learning/model/safetensors.h"
 #include "learning/worker/session.h"
 #include "learning/worker/torch_network.h"
+#include "learning/worker/warm_up_models.h"
 
 namespace crowdteach::learning {
 namespace {
 
 constexpr uint64_t kExamples = 64;
-
-// Every layer type; wide enough that the libraries bother to share the work among threads.
-constexpr std::string_view kModel = R"(
-[model]
-name = "warm-up"
-input = [2, 16, 16]
-[[layer]]
-name = "conv"
-type = "Conv2d"
-in_channels = 2
-out_channels = 16
-kernel_size = 3
-padding = 1
-[[layer]]
-name = "norm"
-type = "GroupNorm"
-num_groups = 4
-num_channels = 16
-[[layer]]
-name = "relu"
-type = "ReLU"
-[[layer]]
-name = "conv2"
-type = "Conv2d"
-in_channels = 16
-out_channels = 16
-kernel_size = 3
-padding = 1
-bias = false
-[[layer]]
-name = "gelu"
-type = "GELU"
-[[layer]]
-name = "add"
-type = "Add"
-inputs = ["relu", "gelu"]
-[[layer]]
-name = "max"
-type = "MaxPool2d"
-kernel_size = 2
-[[layer]]
-name = "mean"
-type = "AvgPool2d"
-kernel_size = 2
-inputs = ["add"]
-[[layer]]
-name = "concat"
-type = "Concat"
-inputs = ["max", "mean"]
-[[layer]]
-name = "flat"
-type = "Flatten"
-[[layer]]
-name = "hidden"
-type = "Linear"
-in_features = 2048
-out_features = 64
-[[layer]]
-name = "tanh"
-type = "Tanh"
-[[layer]]
-name = "drop"
-type = "Dropout"
-[[layer]]
-name = "out"
-type = "Linear"
-in_features = 64
-out_features = 4
-)";
 
 v1::DataTerms Terms() {
   v1::DataTerms terms;
@@ -94,8 +26,8 @@ v1::DataTerms Terms() {
     terms.add_input_shape(dimension);
   }
   terms.set_feature_type(v1::U8);
-  terms.add_mean_nano(500'000'000);
-  terms.add_deviation_nano(500'000'000);
+  terms.add_mean_nano(0);
+  terms.add_deviation_nano(1'000'000'000);
   for (const char* name : {"a", "b", "c", "d"}) {
     terms.add_classes(name);
   }
@@ -121,10 +53,10 @@ std::string Weights(const Layout& layout) {
   return bytes;
 }
 
-std::string Examples(const v1::DataTerms& terms) {
+std::string Examples(const v1::DataTerms& terms, uint64_t count) {
   const ExampleFormat format(terms);
   std::string bytes;
-  for (uint64_t i = 0; i < kExamples; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     std::string record(format.record_bytes(), '\0');
     record[kSaltBytes + 3] = static_cast<char>(i % terms.classes_size());
     for (uint64_t k = kSaltBytes + 4; k < record.size(); ++k) {
@@ -135,37 +67,51 @@ std::string Examples(const v1::DataTerms& terms) {
   return bytes;
 }
 
-}  // namespace
-
-Status WarmUp(int threads) {
-  CT_RETURN_IF_ERROR(StartTorch(threads));
-  const v1::DataTerms terms = Terms();
+Status WarmUpOn(std::string_view model, const v1::DataTerms& terms) {
   CT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
-                      Session::Load(kModel, terms, std::numeric_limits<uint64_t>::max()));
-  const auto files = [&]() -> StatusOr<std::vector<Fd>> {
+                      Session::Load(model, terms, std::numeric_limits<uint64_t>::max()));
+  const auto files = [&](uint64_t examples) -> StatusOr<std::vector<Fd>> {
     std::vector<Fd> fds(3);
     CT_ASSIGN_OR_RETURN(fds[0], FileInMemory(Weights(session->layout())));
-    CT_ASSIGN_OR_RETURN(fds[1], FileInMemory(Examples(terms)));
+    CT_ASSIGN_OR_RETURN(fds[1], FileInMemory(Examples(terms, examples)));
     CT_ASSIGN_OR_RETURN(fds[2], FileInMemory(""));
     return fds;
   };
   const BatchDone done = [](uint64_t, uint64_t, double) { return OkStatus(); };
-  // Small and large batches: Torch picks different convolution kernels for them.
-  for (const uint32_t batch_size : {1, 4, 64}) {
+  // Small and large batches: Torch picks different convolution kernels for them. A batch of one is
+  // too small for BatchNorm.
+  for (const uint32_t batch_size : {2, 4, 64}) {
     v1::WorkerTrain train;
     train.mutable_local()->set_optimizer(v1::ADAM);
     train.mutable_local()->set_learning_rate_nano(1'000'000);
     train.mutable_local()->set_batch_size(batch_size);
     train.mutable_local()->set_steps(2);
-    CT_ASSIGN_OR_RETURN(std::vector<Fd> fds, files());
+    CT_ASSIGN_OR_RETURN(std::vector<Fd> fds, files(kExamples));
     CT_RETURN_IF_ERROR(session->Train(train, std::move(fds), done).status());
   }
-  v1::WorkerEvaluate evaluate;
-  evaluate.set_want_logits(true);
-  CT_ASSIGN_OR_RETURN(std::vector<Fd> fds, files());
-  CT_RETURN_IF_ERROR(session->Evaluate(evaluate, std::move(fds), done).status());
+  for (const uint64_t examples : {uint64_t{1}, kExamples}) {
+    v1::WorkerEvaluate evaluate;
+    evaluate.set_want_logits(true);
+    CT_ASSIGN_OR_RETURN(std::vector<Fd> fds, files(examples));
+    CT_RETURN_IF_ERROR(session->Evaluate(evaluate, std::move(fds), done).status());
+    v1::WorkerGradient gradient;
+    gradient.set_blocks(1);
+    CT_ASSIGN_OR_RETURN(fds, files(examples));
+    CT_RETURN_IF_ERROR(session->Gradient(gradient, std::move(fds), done).status());
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status WarmUp(int threads) {
+  CT_RETURN_IF_ERROR(StartTorch(threads));
+  const v1::DataTerms terms = Terms();
+  for (const std::string_view model : kWarmUpModels) {
+    CT_RETURN_IF_ERROR(WarmUpOn(model, terms));
+  }
   // Errors of ours and of Torch's are thrown, unwound and printed: let their machinery load, too.
-  return session->Load("not a model", terms, 0).ok() ? Internal("the warm-up loaded nonsense")
+  return Session::Load("not a model", terms, 0).ok() ? Internal("the warm-up loaded nonsense")
                                                      : OkStatus();
 }
 

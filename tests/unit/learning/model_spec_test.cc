@@ -42,7 +42,9 @@ TEST_CASE("the shipped models have the figures worked out by hand", "[model]") {
 
   const ModelSpec resnet = Value(ParseModelSpec(ExampleModel("resnet")));
   CHECK(resnet.parameters == 19706);
-  for (const ModelSpec& spec : {mlp, cnn, resnet}) {
+  const ModelSpec batchnorm = Value(ParseModelSpec(ExampleModel("cnn-batchnorm")));
+  CHECK(batchnorm.parameters == 9 * (8 + 8 * 16 + 16 * 32) + 4 * (8 + 16 + 32) + 32 * 10 + 10);
+  for (const ModelSpec& spec : {mlp, cnn, resnet, batchnorm}) {
     CHECK(spec.classes == 10);
     CHECK(LayoutOf(spec).total == spec.parameters);
     CHECK(LayoutOf(spec).trainable == spec.parameters);
@@ -125,7 +127,13 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = 71\nout_features = 3"),
        "model.toml:10: layer 'fc': in_features is 71, but 72 features arrive"},
       {kHead + LayerText("fc", "Linear", "in_features = 6\nout_features = 3"),
-       "model.toml:4: layer 'fc': needs [features], but [2, 6, 6] arrives"},
+       "model.toml:4: layer 'fc': the last layer must give one logit a class, two at least, but "
+       "its "
+       "output is [2, 6, 3]"},
+      {kHead + LayerText("fc", "Linear", "in_features = 72\nout_features = 3"),
+       "model.toml:7: layer 'fc': in_features is 72, but the last dimension of [2, 6, 6] is 6: put "
+       "a "
+       "Flatten before it"},
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = 72"),
        "model.toml:7: layer 'fc': out_features is missing"},
       {kHead + kFlatten + LayerText("fc", "Linear", "in_features = \"72\"\nout_features = 3"),
@@ -134,8 +142,8 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
        "model.toml:12: layer 'fc': kernel_size is not known here; known are bias, in_features"},
       {kHead + kFlatten + "trainable = false\n" + kFc,
        "model.toml:7: layer 'flat': trainable is not known here"},
-      {kHead + LayerText("x", "BatchNorm2d"),
-       "model.toml:6: layer 'x': type is \"BatchNorm2d\"; known"},
+      {kHead + LayerText("x", "BatchNorm3d"),
+       "model.toml:6: layer 'x': type is \"BatchNorm3d\"; known are Adaptive"},
       {kHead + LayerText("a b", "ReLU"), "model.toml:5: layer 1: name must be"},
       {kHead + LayerText("input", "ReLU"), "model.toml:5: layer 1: name must be"},
       {kHead + LayerText("a..b", "ReLU"), "model.toml:5: layer 1: name must be"},
@@ -230,10 +238,12 @@ TEST_CASE("mutated models are parsed or refused, never more", "[model][property]
   const uint64_t seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
-  const std::string models[] = {ExampleModel("mlp"), ExampleModel("cnn"), ExampleModel("resnet")};
+  const std::string models[] = {ExampleModel("mlp"),         ExampleModel("cnn"),
+                                ExampleModel("resnet"),      ExampleModel("cnn-batchnorm"),
+                                ExampleModel("series-conv"), ExampleModel("text-transformer")};
   int parsed = 0;
   for (int i = 0; i < 1500; ++i) {
-    const std::string text = Mutated(models[i % 3], random);
+    const std::string text = Mutated(models[i % 6], random);
     const auto spec = ParseModelSpec(text);
     if (!spec.ok()) {
       CHECK_FALSE(spec.status().message().empty());
