@@ -13,7 +13,7 @@ std::vector<uint8_t> Read(const std::string& path, int header, int count) {
   std::vector<uint8_t> bytes(header + count);
   gzFile file = gzopen(path.c_str(), "rb");
   if (gzread(file, bytes.data(), header + count) != header + count) bytes.resize(header);
-  gzclose(file);  // both refuse a file that could not be opened
+  gzclose(file);
   return {bytes.begin() + header, bytes.end()};
 }
 
@@ -22,7 +22,7 @@ struct Hand : Trainer, Observer {
   absl::StatusOr<uint64_t> Prepare(const Campaign& campaign) override {
     if (images.empty() || labels.empty()) return absl::NotFoundError("no Fashion-MNIST there");
     if (campaign.weights == kClasses * (kPixels + 1)) return kExamples;  // fc.bias, fc.weight
-    return absl::InvalidArgumentError("the campaign's model is no softmax regression");
+    return absl::InvalidArgumentError("the model is no softmax regression");
   }
   absl::StatusOr<TrainingSummary> Train(const Task& task, std::span<float> weights,
                                         Progress& progress, std::stop_token stop) override {
@@ -37,7 +37,7 @@ struct Hand : Trainer, Observer {
         p[c] = std::exp(std::inner_product(x, x + kPixels, &weights[10 + c * kPixels], weights[c]));
       const float sum = std::accumulate(p, p + kClasses, 0.F);
       for (int c = 0; c < kClasses; ++c) {
-        const float change = 4e-4F / task.round * (p[c] / sum - (c == labels[example] ? 1 : 0));
+        const float change = 4e-4F * (kSteps - step) / kSteps * (p[c] / sum - (c == labels[example]));
         weights[c] -= change;
         for (int i = 0; i < kPixels; ++i) weights[10 + c * kPixels + i] -= change * x[i];
       }

@@ -59,7 +59,7 @@ class Installed(CrowdTest):
                                         self.dir / "hand", FASHION_MNIST], self.dir / "hand.log")
         self._processes.append(hand)
         self.watch()
-        self.until_phase("ended")
+        self.until_phase("ended", patience_s=300)
         self.close()
         self.assertEqual(hand.wait(), OK, hand.log())
         for one in self.audited()["campaigns"][0]["rounds"]:
@@ -114,7 +114,7 @@ class OwnProgram(CrowdTest):
         bob = self.teach_with("bob", f"{script} {{round}} {{base}} {{out}}")
         ada = self.teach("ada")
         self.watch()
-        self.until_phase("ended")
+        self.until_phase("ended", patience_s=300)
         self.close()
         for teacher in (ada, bob):
             self.assertEqual(teacher.wait(), OK, teacher.log())
@@ -140,7 +140,7 @@ class OwnProgram(CrowdTest):
         # The same home with another program goes on in the same round.
         bob = self.teach_with("bob", f"{self.program('cp $1 $2')} {{base}} {{out}}")
         self.watch()
-        self.until_phase("ended")
+        self.until_phase("ended", patience_s=300)
         self.close()
         self.assertEqual(bob.wait(), OK, bob.log())
         self.assertTrue(self.audited()["campaigns"][0]["rounds"][0]["teachers"][0]["included"])

@@ -43,7 +43,7 @@ class PythonTrainer(CrowdTest):
                 self.teacher_invite, "--name", name, "--yes", "--seed", SEED, "--data", data,
                 *trainer))
         self.watch()
-        self.until_phase("ended")
+        self.until_phase("ended", patience_s=300)
         self.close()
         for teacher in teachers:
             self.assertEqual(teacher.wait(), OK, teacher.log())
