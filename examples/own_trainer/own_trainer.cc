@@ -37,7 +37,7 @@ struct Hand : Trainer, Observer {
         p[c] = std::exp(std::inner_product(x, x + kPixels, &weights[10 + c * kPixels], weights[c]));
       const float sum = std::accumulate(p, p + kClasses, 0.F);
       for (int c = 0; c < kClasses; ++c) {
-        const float change = 4e-4F * (kSteps - step) / kSteps * (p[c] / sum - (c == labels[example]));
+        const float change = 2e-8F * (kSteps - step) * (p[c] / sum - (c == labels[example]));
         weights[c] -= change;
         for (int i = 0; i < kPixels; ++i) weights[10 + c * kPixels + i] -= change * x[i];
       }
