@@ -147,7 +147,7 @@ TEST_CASE("A program that fails is told with its last lines, and ends the round 
   CHECK(
       Refused(round.Train("head -c 100 \"$1\" > \"$2\""), StatusCode::kAborted, "out.safetensors"));
   CHECK(Refused(round.Train("sed s/out.bias/out.bier/ \"$1\" > \"$2\""), StatusCode::kAborted,
-                "out.bier"));
+                "tensor 'out.bias' of the model is missing"));
   CHECK(Refused(round.Train("sed 's/\\[2,2\\]/[4,1]/' \"$1\" > \"$2\""), StatusCode::kAborted,
                 "out.weight"));
 }
