@@ -8,6 +8,7 @@
 //   evidence/      heads that contradict `head`
 //   rounds/        what was committed to and not revealed yet, by campaign and round
 //   blobs/         models and updates by digest
+//   scratch/       the files of the training under way
 // Everything is written durably before it matters, so that nothing is lost by a crash.
 // Not thread-safe, but for SaveReceipt.
 #pragma once

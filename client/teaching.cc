@@ -1,13 +1,21 @@
 #include "client/teaching.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <set>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "client/enrolment.h"
+#include "client/inbox.h"
+#include "client/round_training.h"
+#include "learning/fixed_point.h"
+#include "learning/model/safetensors.h"
 #include "ledger/entry.h"
+#include "ledger/reward.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
 #include "proto/wire/retry.h"
@@ -15,38 +23,7 @@
 namespace crowdteach::client {
 namespace {
 
-// What the stream thread hands to the teaching thread.
-class Inbox {
- public:
-  void Put(v1::Notice notice) {
-    const std::lock_guard lock(mutex_);
-    notices_.push_back(std::move(notice));
-    changed_.notify_one();
-  }
-  void End(Status status) {
-    const std::lock_guard lock(mutex_);
-    end_ = std::move(status);
-    ended_ = true;
-    changed_.notify_one();
-  }
-  // False at the end of the stream; then `end()` says why.
-  bool Take(v1::Notice* notice) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_ || !notices_.empty(); });
-    if (notices_.empty()) return false;
-    *notice = std::move(notices_.front());
-    notices_.pop_front();
-    return true;
-  }
-  const Status& end() const { return end_; }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<v1::Notice> notices_;
-  bool ended_ = false;
-  Status end_;
-};
+using Clock = std::chrono::steady_clock;
 
 uint64_t RoundSeed(uint64_t seed, uint64_t campaign, uint32_t round, uint64_t account) {
   std::string text = "crowdteach/v1/train\n";
@@ -54,6 +31,8 @@ uint64_t RoundSeed(uint64_t seed, uint64_t campaign, uint32_t round, uint64_t ac
     base::AppendU64(text, part);
   return base::ReadU64(base::Sha256Of(text).data());
 }
+
+double NatsOf(uint64_t value_q32) { return learning::FromQ32(static_cast<int64_t>(value_q32)); }
 
 bool IsRefusal(const Status& status) {
   return absl::IsFailedPrecondition(status) && IsFromPeer(status);
@@ -64,28 +43,39 @@ bool EndsRound(v1::Notice::Kind kind) {
          kind == v1::Notice::CAMPAIGN_ENDED || kind == v1::Notice::CAMPAIGN_CLOSED;
 }
 
+std::string Words(std::string name) {
+  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(c | 0x20);
+  return name;
+}
+
 class Teaching {
  public:
-  Teaching(Home* home, const TeachingOptions& options, const v1::CampaignOpen& open,
-           LocalTrainer* trainer, TeachingObserver* observer, std::stop_token stop)
-      : home_(home),
+  Teaching(Joined* joined, const TeacherOptions& options, Trainer& trainer, Observer& observer,
+           std::stop_token stop)
+      : home_(joined->home.get()),
+        session_options_(joined->session_options),
         options_(options),
-        open_(open),
+        seed_(options.seed.has_value() ? *options.seed
+                                       : base::ReadU64(base::RandomBytes(8).data())),
         trainer_(trainer),
         observer_(observer),
-        stop_(std::move(stop)) {}
+        stop_(std::move(stop)),
+        enrolment_(options, trainer, observer),
+        session_(std::move(joined->session)) {}
 
   // One connection: until the stream ends. OK means the campaign is over for us.
   Status Attend();
   // Whether to come back after `ended`, what Attend returned.
   bool MayComeBack(const Status& ended) const;
+  uint64_t campaign() const { return campaign_; }
 
  private:
-  Status Take(const v1::Notice& notice);
-  Status OnTask(const v1::Notice& notice);
+  Status Rounds();
+  Status Take(const Arrived& arrived);
+  Status OnTask(const Arrived& arrived);
   Status OnCommitClosed(const v1::Notice& notice);
   Status OnSettled(const v1::Notice& notice);
-  StatusOr<PreparedRound> Prepare(const v1::RoundOpen& round);
+  StatusOr<PreparedRound> Prepare(const v1::RoundOpen& round, const Arrived& task);
   Status Deliver(const PreparedRound& prepared);
   // The same, but a refusal is told and survived: the round went on without us.
   Status DeliverOrTell(const PreparedRound& prepared);
@@ -93,18 +83,18 @@ class Teaching {
   Status Forget(uint32_t round);
 
   Home* const home_;
-  const TeachingOptions& options_;
-  const v1::CampaignOpen& open_;
-  LocalTrainer* const trainer_;
-  TeachingObserver* const observer_;
+  const SessionOptions session_options_;
+  const TeacherOptions& options_;
+  const uint64_t seed_;
+  Trainer& trainer_;
+  Observer& observer_;
   const std::stop_token stop_;
+  Enrolment enrolment_;
+  const Joining* joining_ = nullptr;  // once enrolled
+  uint64_t campaign_ = 0;
   std::unique_ptr<Session> session_;
   bool over_ = false;
   bool connected_ = false;  // the last Attend opened a session
-
-  // The stop token of the training under way; the stream thread ends it when its round ends.
-  std::mutex training_mutex_;
-  std::stop_source training_;
 };
 
 StatusOr<VerifiedEntry> Teaching::ReceiptOf(const v1::Notice& notice, int i,
@@ -120,90 +110,87 @@ StatusOr<VerifiedEntry> Teaching::ReceiptOf(const v1::Notice& notice, int i,
   return entry;
 }
 
-StatusOr<PreparedRound> Teaching::Prepare(const v1::RoundOpen& round) {
+StatusOr<PreparedRound> Teaching::Prepare(const v1::RoundOpen& round, const Arrived& task) {
   CT_ASSIGN_OR_RETURN(const base::Hash base_digest, base::HashFromBytes(round.base_digest()));
   CT_RETURN_IF_ERROR(session_->Download(base::BlobKind::kWeights, base_digest,
-                                        trainer_->format().SizeBytes(), {}));
-  std::stop_token stop_training;
-  {
-    const std::lock_guard lock(training_mutex_);
-    training_ = std::stop_source();
-    stop_training = training_.get_token();
-  }
-  const std::stop_callback forward(stop_, [this] {
-    const std::lock_guard lock(training_mutex_);
-    training_.request_stop();
-  });
-  const std::string update_path = home_->blobs().TemporaryPath();
-  CT_ASSIGN_OR_RETURN(
-      const UpdateInfo info,
-      trainer_->Train(
-          home_->blobs().Path(base_digest),
-          RoundSeed(options_.seed, options_.campaign, round.round(), session_->account()),
-          update_path,
-          [&](uint64_t batch, uint64_t batches, double loss_nats) {
-            observer_->Training(round.round(), batch, batches, loss_nats);
-          },
-          stop_training));
-  observer_->Trained(round.round(), info);
+                                        learning::CanonicalSizeBytes(joining_->layout), {}));
+  const uint64_t left_ms = std::min(task.notice.time_left_ms(), joining_->terms.commit_ms());
+  const RoundWork work{
+      .round = round.round(),
+      .seed = RoundSeed(seed_, campaign_, round.round(), session_->account()),
+      .base_path = home_->blobs().Path(base_digest),
+      .deadline = task.time + std::chrono::milliseconds(left_ms),
+      .scratch = home_->path() + "/scratch",
+      .update_path = home_->blobs().TemporaryPath(),
+  };
+  std::stop_source end = task.end;
+  const std::stop_callback forward(stop_, [&end] { end.request_stop(); });
+  CT_ASSIGN_OR_RETURN(const UpdateSummary summary,
+                      TrainRound(*joining_, work, trainer_, observer_, end.get_token()));
+  observer_.Trained(round.round(), summary);
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob,
-                      home_->blobs().Adopt(base::BlobKind::kUpdate, update_path));
-  PreparedRound prepared{options_.campaign, round.round(), blob.digest, base::RandomBytes(32)};
+                      home_->blobs().Adopt(base::BlobKind::kUpdate, work.update_path));
+  PreparedRound prepared{campaign_, round.round(), blob.digest, base::RandomBytes(32)};
   CT_RETURN_IF_ERROR(home_->SaveRound(prepared));
   CT_RETURN_IF_ERROR(home_->blobs().Remove(base_digest));  // the next round has another
   return prepared;
 }
 
-Status Teaching::OnTask(const v1::Notice& notice) {
+Status Teaching::OnTask(const Arrived& arrived) {
+  const v1::Notice& notice = arrived.notice;
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundOpen));
   const v1::RoundOpen& round = entry.logged.intent.round_open();
-  if (round.campaign() != options_.campaign) return DataLoss("a task of another campaign");
+  if (round.campaign() != campaign_) return DataLoss("a task of another campaign");
   CT_ASSIGN_OR_RETURN(std::optional<PreparedRound> prepared,
-                      home_->LoadRound(options_.campaign, round.round()));
+                      home_->LoadRound(campaign_, round.round()));
   if (!prepared.has_value()) {
-    StatusOr<PreparedRound> made = Prepare(round);
+    StatusOr<PreparedRound> made = Prepare(round, arrived);
     // The round ended while we trained: not our trouble.
     if (absl::IsCancelled(made.status()) && !stop_.stop_requested()) return OkStatus();
+    if (absl::IsAborted(made.status()) && !IsFromPeer(made.status())) {
+      observer_.Failed(round.round(), made.status());
+      return OkStatus();
+    }
     CT_RETURN_IF_ERROR(made.status());
     prepared = *std::move(made);
   }
-  if (open_.terms().open_commitments()) return DeliverOrTell(*prepared);
+  if (joining_->terms.open_commitments()) return DeliverOrTell(*prepared);
   v1::Intent body;
   v1::UpdateCommit* commit = body.mutable_update_commit();
-  commit->set_campaign(options_.campaign);
+  commit->set_campaign(campaign_);
   commit->set_round(round.round());
-  commit->set_commitment(base::Bytes(
-      ledger::SealedCommitment(session_->genesis_hash(), options_.campaign, round.round(),
-                               session_->account(), prepared->update, prepared->salt)));
+  commit->set_commitment(
+      base::Bytes(ledger::SealedCommitment(session_->genesis_hash(), campaign_, round.round(),
+                                           session_->account(), prepared->update, prepared->salt)));
   const StatusOr<VerifiedEntry> logged = session_->Submit(std::move(body));
   if (IsRefusal(logged.status())) {  // too late, mostly: the round goes on without us
-    observer_->Trouble(logged.status(), 0);
+    observer_.Trouble(logged.status(), 0);
     return OkStatus();
   }
   CT_RETURN_IF_ERROR(logged.status());
-  observer_->Committed(round.round(), logged->logged.entry.index());
+  observer_.Committed(round.round(), logged->logged.entry.index());
   return OkStatus();
 }
 
 Status Teaching::Deliver(const PreparedRound& prepared) {
   CT_RETURN_IF_ERROR(session_->Upload(
-      base::BlobKind::kUpdate, prepared.update, options_.campaign, prepared.round,
-      [&](uint64_t done, uint64_t total) { observer_->Uploading(prepared.round, done, total); }));
+      base::BlobKind::kUpdate, prepared.update, campaign_, prepared.round,
+      [&](uint64_t done, uint64_t total) { observer_.Uploading(prepared.round, done, total); }));
   v1::Intent body;
   v1::UpdateReveal* reveal = body.mutable_update_reveal();
-  reveal->set_campaign(options_.campaign);
+  reveal->set_campaign(campaign_);
   reveal->set_round(prepared.round);
   reveal->set_update_digest(base::Bytes(prepared.update));
   reveal->set_salt(prepared.salt);
   CT_ASSIGN_OR_RETURN(const VerifiedEntry logged, session_->Submit(std::move(body)));
-  observer_->Revealed(prepared.round, logged.logged.entry.index());
+  observer_.Revealed(prepared.round, logged.logged.entry.index());
   return OkStatus();
 }
 
 Status Teaching::DeliverOrTell(const PreparedRound& prepared) {
   const Status delivered = Deliver(prepared);
   if (IsRefusal(delivered)) {
-    observer_->Trouble(delivered, 0);
+    observer_.Trouble(delivered, 0);
     return OkStatus();
   }
   return delivered;
@@ -215,18 +202,18 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
                       ReceiptOf(notice, 1, v1::Intent::kRoundCommitClose));
   const v1::UpdateCommit& commit = ours.logged.intent.update_commit();
   const v1::RoundCommitClose& closed = close.logged.intent.round_commit_close();
-  if (commit.campaign() != options_.campaign || closed.campaign() != options_.campaign ||
+  if (commit.campaign() != campaign_ || closed.campaign() != campaign_ ||
       commit.round() != closed.round() || ours.logged.intent.account() != session_->account()) {
     return DataLoss("the coordinator's proof of the closed commit phase is of another round");
   }
   CT_ASSIGN_OR_RETURN(const std::optional<PreparedRound> prepared,
-                      home_->LoadRound(options_.campaign, commit.round()));
+                      home_->LoadRound(campaign_, commit.round()));
   if (!prepared.has_value()) {
     return FailedPrecondition("{} no longer has the update committed to in round {}", home_->path(),
                               commit.round());
   }
   const base::Hash expected =
-      ledger::SealedCommitment(session_->genesis_hash(), options_.campaign, commit.round(),
+      ledger::SealedCommitment(session_->genesis_hash(), campaign_, commit.round(),
                                session_->account(), prepared->update, prepared->salt);
   if (commit.commitment() != base::View(expected)) {
     return DataLoss("the commitment on the ledger for round {} is not the one made here",
@@ -238,58 +225,68 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
 Status Teaching::OnSettled(const v1::Notice& notice) {
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kScore));
   CT_ASSIGN_OR_RETURN(const VerifiedEntry settle, ReceiptOf(notice, 1, v1::Intent::kSettle));
-  const v1::Score& score = entry.logged.intent.score();
-  const v1::ScoreLine* ours = nullptr;
-  for (const v1::ScoreLine& line : score.lines()) {
-    if (line.account() == session_->account()) ours = &line;
-  }
   for (const VerifiedEntry* keep : {&entry, &settle}) {
     CT_RETURN_IF_ERROR(home_->SaveReceipt(keep->logged.entry.index(), keep->receipt));
   }
-  observer_->Settled(score.round(), score, ours);
+  const v1::Score& score = entry.logged.intent.score();
+  Settlement settlement{.round = score.round(),
+                        .loss_nats = NatsOf(score.loss_after_q32()),
+                        .correct = score.correct_after()};
+  for (const v1::ScoreLine& line : score.lines()) {
+    if (line.account() != session_->account()) continue;
+    const uint64_t price = joining_->terms.credits_per_nat();
+    settlement.ours = {.score_nats = learning::FromQ32(line.phi_q32()),
+                       .standard_error_nats = NatsOf(line.stderr_q32()),
+                       .credits = static_cast<int64_t>(ledger::Reward(price, line.phi_q32()))};
+  }
+  observer_.Settled(settlement);
   return Forget(score.round());
 }
 
-Status Teaching::Forget(uint32_t round) { return home_->ForgetRound(options_.campaign, round); }
+Status Teaching::Forget(uint32_t round) { return home_->ForgetRound(campaign_, round); }
 
-Status Teaching::Take(const v1::Notice& notice) {
+Status Teaching::Take(const Arrived& arrived) {
+  const v1::Notice& notice = arrived.notice;
   switch (notice.kind()) {
     case v1::Notice::WAITING:
-      observer_->Waiting(notice.round() + 1);
+      observer_.Waiting(notice.round() + 1);
       return OkStatus();
     case v1::Notice::TASK:
-      return OnTask(notice);
+      return OnTask(arrived);
     case v1::Notice::COMMIT_CLOSED:
       return OnCommitClosed(notice);
     case v1::Notice::ROUND_SETTLED:
       return OnSettled(notice);
     case v1::Notice::ROUND_ABORTED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundAbort));
-      observer_->Aborted(notice.round(), entry.logged.intent.round_abort().reason());
+      observer_.Aborted(notice.round(),
+                        Words(v1::AbortReason_Name(entry.logged.intent.round_abort().reason())));
       return Forget(notice.round());
     }
     case v1::Notice::REJECTED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                           ReceiptOf(notice, 0, v1::Intent::kUpdateReject));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
-      observer_->Rejected(notice.round(), entry.logged.intent.update_reject().reason());
+      observer_.Rejected(
+          notice.round(),
+          Words(v1::RejectReason_Name(entry.logged.intent.update_reject().reason())));
       return OkStatus();
     }
     case v1::Notice::CAMPAIGN_ENDED:
-      observer_->Phase("all rounds are done");
+      observer_.Phase("all rounds are done");
       over_ = !options_.until_refund;
       return OkStatus();
     case v1::Notice::CAMPAIGN_CLOSED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                           ReceiptOf(notice, 0, v1::Intent::kCampaignClose));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
-      observer_->Phase("the campaign is closed; rewards are free after the dispute window");
+      observer_.Phase("the campaign is closed; rewards are free after the dispute window");
       return OkStatus();
     }
     case v1::Notice::CAMPAIGN_REFUNDED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRefund));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
-      observer_->Phase("the campaign is settled; rewards and stake are yours");
+      observer_.Phase("the campaign is settled; rewards and stake are yours");
       over_ = true;
       return OkStatus();
     }
@@ -305,25 +302,37 @@ bool Teaching::MayComeBack(const Status& ended) const {
 }
 
 Status Teaching::Attend() {
-  connected_ = false;
-  CT_ASSIGN_OR_RETURN(session_, Session::Connect(home_, options_.session));
-  connected_ = true;
+  connected_ = session_ != nullptr;
+  if (!connected_) {
+    CT_ASSIGN_OR_RETURN(session_, Session::Connect(home_, session_options_));
+    connected_ = true;
+  }
+  Status ended = enrolment_.Complete(session_.get(), stop_);
+  if (ended.ok()) {
+    joining_ = &enrolment_.joining();
+    campaign_ = joining_->campaign.number;
+    ended = Rounds();
+  }
+  session_.reset();
+  return ended;
+}
+
+Status Teaching::Rounds() {
   Inbox inbox;
   std::thread stream([&] {
-    inbox.End(session_->Attend(options_.campaign, [&](const v1::Notice& notice) {
-      if (EndsRound(notice.kind())) {
-        const std::lock_guard lock(training_mutex_);
-        training_.request_stop();
-      }
-      inbox.Put(notice);
+    std::stop_source task_end;  // of the last task: its training stops at once when its round ends
+    inbox.End(session_->Attend(campaign_, [&](const v1::Notice& notice) {
+      if (EndsRound(notice.kind())) task_end.request_stop();
+      if (notice.kind() == v1::Notice::TASK) task_end = std::stop_source();
+      inbox.Put({notice, Clock::now(), task_end});
       return true;
     }));
   });
   Status result = OkStatus();
   {
     const std::stop_callback cancel(stop_, [this] { session_->Cancel(); });
-    v1::Notice notice;
-    while (result.ok() && !over_ && inbox.Take(&notice)) result = Take(notice);
+    Arrived next;
+    while (result.ok() && !over_ && inbox.Take(&next)) result = Take(next);
     session_->Cancel();
     stream.join();
   }
@@ -334,20 +343,21 @@ Status Teaching::Attend() {
 
 }  // namespace
 
-Status Teach(Home* home, const TeachingOptions& options, const v1::CampaignOpen& open,
-             LocalTrainer* trainer, TeachingObserver* observer, const std::stop_token& stop) {
-  Teaching teaching(home, options, open, trainer, observer, stop);
+Status Teach(Joined* joined, const TeacherOptions& options, Trainer& trainer, Observer& observer,
+             const std::stop_token& stop, uint64_t* campaign) {
+  Teaching teaching(joined, options, trainer, observer, stop);
   wire::Backoff backoff({});
   for (;;) {
-    const auto begun = std::chrono::steady_clock::now();
+    const auto begun = Clock::now();
     const Status ended = teaching.Attend();
+    *campaign = teaching.campaign();
     if (ended.ok() || stop.stop_requested()) {
       return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
     }
     if (!teaching.MayComeBack(ended)) return ended;
-    if (std::chrono::steady_clock::now() - begun > std::chrono::minutes(1)) backoff.Reset();
+    if (Clock::now() - begun > std::chrono::minutes(1)) backoff.Reset();
     const uint64_t wait_ms = backoff.NextMs();
-    observer->Trouble(ended, wait_ms);
+    observer.Trouble(ended, wait_ms);
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock(mutex);

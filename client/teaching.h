@@ -1,4 +1,4 @@
-// A teacher's part in a campaign, from the first task to the refund.
+// A teacher's part in a campaign, from the enrolment to the refund.
 //
 //   TASK -> base model -> train -> update -> UPDATE_COMMIT
 //   COMMIT_CLOSED (verified: our commitment and the close are in the tree) -> upload ->
@@ -9,44 +9,18 @@
 // with backoff; only refusals and local errors end it.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <string>
+#include <memory>
+#include <stop_token>
 
-#include "client/home.h"
-#include "client/session.h"
-#include "client/trainer.h"
+#include "client/joining.h"
+#include "client/teacher.h"
 #include "proto/base/status.h"
 
 namespace crowdteach::client {
 
-// What a person is told, on the thread that runs Teach unless said otherwise.
-class TeachingObserver {
- public:
-  virtual ~TeachingObserver() = default;
-  virtual void Waiting(uint32_t next_round) = 0;
-  virtual void Training(uint32_t round, uint64_t batch, uint64_t batches, double loss_nats) = 0;
-  virtual void Trained(uint32_t round, const UpdateInfo& info) = 0;
-  virtual void Committed(uint32_t round, uint64_t index) = 0;
-  virtual void Uploading(uint32_t round, uint64_t done_bytes, uint64_t total_bytes) = 0;
-  virtual void Revealed(uint32_t round, uint64_t index) = 0;
-  // Our line of the round's SCORE; null if we had no part in it.
-  virtual void Settled(uint32_t round, const v1::Score& score, const v1::ScoreLine* ours) = 0;
-  virtual void Aborted(uint32_t round, v1::AbortReason reason) = 0;
-  virtual void Rejected(uint32_t round, v1::RejectReason reason) = 0;
-  virtual void Phase(const std::string& what) = 0;  // the campaign ended, closed, is refunded
-  virtual void Trouble(const Status& status, uint64_t retry_in_ms) = 0;
-};
-
-struct TeachingOptions {
-  SessionOptions session;
-  uint64_t campaign = 0;
-  uint64_t seed = 0;         // with campaign, round and account, of the local training
-  bool until_refund = true;  // else Teach returns when there are no further rounds
-};
-
-// Returns OK at the campaign's end; kCancelled after `stop`; otherwise the error that ended it.
-Status Teach(Home* home, const TeachingOptions& options, const v1::CampaignOpen& open,
-             LocalTrainer* trainer, TeachingObserver* observer, const std::stop_token& stop);
+// As Teacher::Teach. Takes joined->session, if there is one, for its first connection, and leaves
+// none behind. `campaign`, if not null, gets the campaign's number as soon as it is known.
+Status Teach(Joined* joined, const TeacherOptions& options, Trainer& trainer, Observer& observer,
+             const std::stop_token& stop, uint64_t* campaign);
 
 }  // namespace crowdteach::client

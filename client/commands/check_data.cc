@@ -8,7 +8,7 @@
 
 #include "client/campaign_toml.h"
 #include "client/commands/check_data_text.h"
-#include "client/commands/choosing.h"
+#include "client/choosing.h"
 #include "client/commands/commands.h"
 #include "client/commands/data_options.h"
 #include "client/commands/joining.h"
@@ -134,7 +134,7 @@ void AddCheckData(CLI::App& app, cli::Action& action) {
       app.add_subcommand("check-data", "Shows whether your data suit a campaign; joins nothing");
   AddJoinOptions(command, &options->join);
   AddWorkerOptions(command, &options->worker);
-  AddDataOptions(command, &options->data);
+  AddDataOptions(command, &options->data)->required();
   auto* campaign =
       command->add_option("--campaign", options->campaign, "Which one, if several are running");
   command

@@ -18,8 +18,8 @@ StatusOr<learning::ShardOptions> ReadShard(const DataOptions& options) {
 
 }  // namespace
 
-void AddDataOptions(CLI::App* command, DataOptions* options) {
-  command->add_option("--data", options->data, learning::kDatasetHelp)->required();
+CLI::Option* AddDataOptions(CLI::App* command, DataOptions* options) {
+  CLI::Option* data = command->add_option("--data", options->data, learning::kDatasetHelp);
   const std::string demo = "For demonstrations";
   command->add_option("--shard", options->shard, "Use part I of K of the data, as I/K")
       ->group(demo);
@@ -30,6 +30,7 @@ void AddDataOptions(CLI::App* command, DataOptions* options) {
       ->group(demo)
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--limit", options->limit, "Use at most so many examples")->group(demo);
+  return data;
 }
 
 Status CheckDataOptions(const DataOptions& options) {

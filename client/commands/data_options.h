@@ -21,7 +21,8 @@ struct DataOptions {
   double label_noise = 0;
   uint64_t limit = 0;
 };
-void AddDataOptions(CLI::App* command, DataOptions* options);
+// Returns --data, for who requires it.
+CLI::Option* AddDataOptions(CLI::App* command, DataOptions* options);
 
 // What can be wrong before there is a campaign. kInvalidArgument, kNotFound.
 Status CheckDataOptions(const DataOptions& options);

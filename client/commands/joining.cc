@@ -6,61 +6,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "proto/base/file.h"
-#include "proto/wire/certificates.h"
-#include "proto/wire/invite.h"
-
 namespace crowdteach::client {
-namespace {
-
-std::string DefaultName() {
-  const char* user = std::getenv("USER");
-  return user == nullptr || *user == '\0' ? "anonymous" : user;
-}
-
-struct FoundInvite {
-  std::string text;
-  wire::Invite invite;
-  bool is_new = false;  // not the one kept in the home
-};
-
-StatusOr<FoundInvite> FindInvite(const JoinOptions& options, const Home& home) {
-  FoundInvite found;
-  found.is_new = !options.invite_path.empty();
-  const std::string path = found.is_new ? options.invite_path : home.path() + "/invite.toml";
-  StatusOr<std::string> text = base::ReadFile(path, wire::kMaxInviteBytes);
-  if (!found.is_new && absl::IsNotFound(text.status())) {
-    return InvalidArgument(
-        "{} knows no coordinator yet; pass --invite FILE, which the operator "
-        "makes with: crowdteachd invite",
-        options.home);
-  }
-  CT_RETURN_IF_ERROR(text.status());
-  found.text = *std::move(text);
-  CT_ASSIGN_OR_RETURN(found.invite, wire::ParseInvite(found.text, path));
-  const Status ca = wire::CaDigest(found.invite.ca_pem).status();
-  if (!ca.ok()) return InvalidArgument("{}: ca: {}", path, Message(ca));
-  return found;
-}
-
-Status CheckRole(const JoinOptions& options, v1::Role wanted, v1::Role role) {
-  if (wanted == v1::ROLE_UNSPECIFIED || wanted == role) return OkStatus();
-  return FailedPrecondition(
-      "this is for the role {}, and {} has the role {}; ask the operator for such an invite and "
-      "use "
-      "it with another --home",
-      wire::RoleName(wanted),
-      options.invite_path.empty() ? options.home : fmt::format("{} or its invite", options.home),
-      wire::RoleName(role));
-}
-
-}  // namespace
-
-std::string JoinOptions::DefaultHome() {
-  const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "." : home) + "/.crowdteach";
-}
-
 void AddJoinOptions(CLI::App* command, JoinOptions* options) {
   options->home = JoinOptions::DefaultHome();
   command->add_option("--home", options->home, "Folder of your key and receipts (mode 0700)")
@@ -69,36 +15,6 @@ void AddJoinOptions(CLI::App* command, JoinOptions* options) {
                       "Invite file; needed the first time, kept in the home");
   command->add_option("--name", options->name,
                       fmt::format("What a new account is called (default: {})", DefaultName()));
-}
-
-StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account) {
-  Joined joined;
-  CT_ASSIGN_OR_RETURN(joined.home, Home::Open(options.home));
-  CT_ASSIGN_OR_RETURN(const FoundInvite found, FindInvite(options, *joined.home));
-  const wire::Invite& invite = found.invite;
-  joined.session_options = {invite.addresses, invite.ca_pem, invite.log_vkey};
-  CT_ASSIGN_OR_RETURN(joined.session, Session::Connect(joined.home.get(), joined.session_options));
-  Session* const session = joined.session.get();
-  if (account == Account::kNotNeeded) {
-    CT_RETURN_IF_ERROR(
-        CheckRole(options, role, session->account() == 0 ? invite.role : session->role()));
-    return joined;
-  }
-  if (session->account() == 0) {
-    if (account == Account::kMustExist) {
-      return FailedPrecondition("{} has no account yet; open one with: crowdteach join",
-                                options.home);
-    }
-    // Before the invite is used up for something else.
-    CT_RETURN_IF_ERROR(CheckRole(options, role, invite.role));
-    CT_ASSIGN_OR_RETURN(const auto token, ledger::SigningKey::FromSeed(invite.token_seed));
-    CT_RETURN_IF_ERROR(session->Register(token, invite.index,
-                                         options.name.empty() ? DefaultName() : options.name));
-  }
-  // Only now: an invite that is no good must not replace one that is.
-  if (found.is_new) CT_RETURN_IF_ERROR(joined.home->SaveInvite(found.text));
-  CT_RETURN_IF_ERROR(CheckRole(options, role, session->role()));
-  return joined;
 }
 
 void AddWorkerOptions(CLI::App* command, WorkerOptions* options) {

@@ -1,39 +1,17 @@
-// What every command that talks to a coordinator does first: open the home, read the invite,
-// connect, open the account if there is none.
+// The options of every command that talks to a coordinator, and of those that run a model.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
-#include "client/home.h"
-#include "client/session.h"
+#include "client/joining.h"
 #include "learning/model_runner.h"
 #include "proto/base/status.h"
 
 namespace crowdteach::client {
 
-struct JoinOptions {
-  static std::string DefaultHome();  // ~/.crowdteach
-  std::string home;
-  std::string invite_path;  // empty: the invite kept in the home
-  std::string name;         // of a new account; empty: the user's
-};
 void AddJoinOptions(CLI::App* command, JoinOptions* options);
-
-struct Joined {
-  std::unique_ptr<Home> home;
-  SessionOptions session_options;
-  std::unique_ptr<Session> session;
-};
-enum class Account {
-  kMayOpen,    // with the invite, if there is none yet
-  kMustExist,  // looking at something uses up no invite
-  kNotNeeded,  // only public things are looked at: the invite, even a new one, is left as it is
-};
-// `role`: what the command needs; the message says whom to ask for such an invite.
-// v1::ROLE_UNSPECIFIED: any. A new invite is kept in the home once it has let us in.
-StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account);
 
 struct WorkerOptions {
   std::string path;  // default: beside this program, then in PATH

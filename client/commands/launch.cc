@@ -14,8 +14,8 @@
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
 #include "client/commands/patience.h"
-#include "client/commands/terms_text.h"
 #include "client/launching.h"
+#include "client/terms_text.h"
 #include "proto/base/bytes.h"
 
 namespace crowdteach::client {

@@ -2,24 +2,25 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <memory>
 #include <optional>
-#include <stop_token>
-#include <thread>
+#include <string>
 #include <utility>
 
-#include "client/commands/choosing.h"
+#include "client/behaviour.h"
 #include "client/commands/commands.h"
 #include "client/commands/data_options.h"
 #include "client/commands/joining.h"
 #include "client/commands/patience.h"
 #include "client/commands/teaching_lines.h"
-#include "client/commands/terms_text.h"
-#include "client/teaching.h"
-#include "learning/fixed_point.h"
-#include "proto/base/bytes.h"
+#include "client/program_trainer.h"
+#include "client/public_terms.h"
+#include "client/teacher.h"
+#include "client/worker_trainer.h"
+#include "learning/data/readers.h"
 #include "proto/cli/signals.h"
 
 namespace crowdteach::client {
@@ -34,26 +35,13 @@ struct TeachOptions {
   bool leave_at_end = false;
   std::optional<uint64_t> seed;
   std::string behaviour = "honest";
+  std::string trainer;          // own program; empty: the built-in one
+  std::string trainer_timeout;  // duration; empty: the time left of the phase
+  uint64_t examples = 0;        // claimed with an own program; 0: counted
 };
 
-// The campaign to join: the one asked for, or the only one running; waits until there is one.
-StatusOr<uint64_t> ChooseCampaign(const TeachOptions& options, Session* session,
-                                  const std::stop_token& stop) {
-  if (options.campaign != 0) return options.campaign;
-  for (bool said = false; !stop.stop_requested(); said = true) {
-    CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list,
-                        Patiently(stop, [&] { return session->ListCampaigns(); }));
-    CT_ASSIGN_OR_RETURN(const uint64_t found, OnlyCampaign(list));
-    if (found != 0) return found;
-    if (!said) fmt::print("no campaign is running yet; waiting for one\n");
-    std::fflush(stdout);
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-  }
-  return absl::CancelledError("stopped");
-}
-
-Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open) {
-  fmt::print("{}", TermsText(open));
+Status AskToAgree(const TeachOptions& options, const Campaign& campaign) {
+  fmt::print("{}", campaign.text);
   if (options.yes) return OkStatus();
   if (isatty(STDIN_FILENO) == 0) {
     return FailedPrecondition("nobody is here to agree to these terms; pass --yes to agree");
@@ -66,82 +54,96 @@ Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open) {
   return absl::CancelledError("not joined: the terms were declined");
 }
 
-StatusOr<bool> IsEnrolled(Session* session, uint64_t campaign) {
-  CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
-  for (const auto& item : list.campaigns()) {
-    if (item.campaign() == campaign) return item.enrolled();
+Status PrintBalance(Teacher& teacher, const std::string& home) {
+  CT_ASSIGN_OR_RETURN(const Balance balance, teacher.GetBalance());
+  fmt::print("account {} ({}): {} credits free", balance.account, balance.name, balance.available);
+  for (const Balance::Stake& stake : balance.stakes) {
+    if (stake.campaign != teacher.campaign()) continue;
+    fmt::print(", {} held, {} at stake, total score {:+.6f} nats", stake.held, stake.stake,
+               stake.score_nats);
   }
-  return false;
-}
-
-// Locks the stake, unless this account is enrolled already.
-Status Enrol(Session* session, uint64_t campaign, uint64_t examples) {
-  CT_ASSIGN_OR_RETURN(const bool enrolled, IsEnrolled(session, campaign));
-  if (enrolled) return OkStatus();
-  v1::Intent body;
-  body.mutable_enrol()->set_campaign(campaign);
-  body.mutable_enrol()->set_examples(examples);
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, session->Submit(std::move(body)));
-  fmt::print("enrolled: ledger entry {}\n", entry.logged.entry.index());
+  fmt::print("; receipts in {}/receipts\n", home);
   return OkStatus();
 }
 
-Status PrintBalance(Home* home, const SessionOptions& session_options, uint64_t campaign) {
-  CT_ASSIGN_OR_RETURN(const auto session, Session::Connect(home, session_options));
-  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account, session->GetAccount());
-  fmt::print("account {} ({}): {} credits free", account.account(), account.name(),
-             account.available());
-  for (const auto& stake : account.stakes()) {
-    if (stake.campaign() != campaign) continue;
-    fmt::print(", {} held, {} at stake, total score {:+.6f} nats", stake.held(), stake.stake(),
-               learning::FromQ32(stake.score_q32()));
+StatusOr<std::unique_ptr<Trainer>> MakeProgramTrainer(const TeachOptions& options) {
+  if (options.examples == 0 && options.data.data.empty()) {
+    return InvalidArgument(
+        "how many examples does your trainer teach with? Say --examples N, or --data for data that "
+        "can be counted");
   }
-  fmt::print("; receipts in {}/receipts\n", home->path());
-  return OkStatus();
+  if (!options.data.shard.empty() || options.data.label_noise != 0 || options.data.limit != 0) {
+    return InvalidArgument(
+        "--shard, --label-noise and --limit are for the built-in trainer; yours reads its own "
+        "data");
+  }
+  ProgramTrainerOptions program{.command = options.trainer, .data = options.data.data};
+  if (!options.trainer_timeout.empty()) {
+    CT_ASSIGN_OR_RETURN(const uint64_t ms, base::ParseDuration(options.trainer_timeout));
+    program.timeout = std::chrono::milliseconds(ms);
+  }
+  program.count_examples = [options](const Campaign& campaign) -> StatusOr<uint64_t> {
+    if (options.examples != 0) return options.examples;
+    CT_ASSIGN_OR_RETURN(const v1::Terms terms, TermsOf(campaign));
+    const StatusOr<learning::ExamplesFile> data = learning::ReadDataset(options.data.data, terms.data());
+    if (data.ok()) return data->count();
+    return Annotate(data.status(), "counting the examples (or say --examples N)");
+  };
+  return ProgramTrainer::Make(std::move(program));
+}
+
+StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const TeachOptions& options) {
+  CT_ASSIGN_OR_RETURN(const Behaviour behaviour, ParseBehaviour(options.behaviour));
+  // What can be wrong before there is a campaign.
+  if (!options.trainer.empty()) {
+    CT_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> program, MakeProgramTrainer(options));
+    return WithBehaviour(std::move(program), behaviour);
+  }
+  if (options.data.data.empty()) return InvalidArgument("--data is required, but with --trainer");
+  CT_ASSIGN_OR_RETURN(learning::RunnerOptions runner, FindWorker(options.worker));
+  CT_RETURN_IF_ERROR(CheckDataOptions(options.data));
+  const auto read = [data = options.data](const v1::DataTerms& terms) {
+    return ReadData(data, terms);
+  };
+  return WithBehaviour(std::make_unique<WorkerTrainer>(std::move(runner), read), behaviour);
 }
 
 StatusOr<int> RunTeach(const TeachOptions& options) {
   const cli::StopOnSignals signals;
-  CT_ASSIGN_OR_RETURN(const Behaviour behaviour, ParseBehaviour(options.behaviour));
-  CT_ASSIGN_OR_RETURN(const learning::RunnerOptions runner, FindWorker(options.worker));
-  // What can be wrong before there is a campaign.
-  CT_RETURN_IF_ERROR(CheckDataOptions(options.data));
-  CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER, Account::kMayOpen));
-  CT_ASSIGN_OR_RETURN(const uint64_t campaign,
-                      ChooseCampaign(options, joined.session.get(), signals.token()));
-  Session* const session = joined.session.get();
-  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
-                      Patiently(signals.token(), [&] { return session->FindCampaign(campaign); }));
-  const v1::CampaignOpen& open = entry.logged.intent.campaign_open();
-
-  CT_ASSIGN_OR_RETURN(const learning::ExamplesFile data,
-                      ReadData(options.data, open.terms().data()));
-  CT_ASSIGN_OR_RETURN(const bool enrolled,
-                      Patiently(signals.token(), [&] { return IsEnrolled(session, campaign); }));
-  if (!enrolled) CT_RETURN_IF_ERROR(AskToAgree(options, open));
-  const uint64_t examples = std::min(data.count(), open.terms().max_examples());
-  CT_ASSIGN_OR_RETURN(const auto trainer,
-                      LocalTrainer::Make(runner, open.terms(), &data, behaviour));
-  CT_RETURN_IF_ERROR(
-      Patiently(signals.token(), [&] { return Enrol(session, campaign, examples); }));
-  fmt::print("teaching campaign {} with {} examples as account {}\n", campaign, data.count(),
-             session->account());
-  std::fflush(stdout);
-  joined.session.reset();
-
-  TeachingOptions teaching;
-  teaching.session = joined.session_options;
-  teaching.campaign = campaign;
+  CT_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, MakeTrainer(options));
+  TeacherOptions teaching{.name = options.join.name, .campaign = options.campaign};
+  teaching.agree = [&](const Campaign& campaign) { return AskToAgree(options, campaign); };
+  teaching.seed = options.seed;
   teaching.until_refund = !options.leave_at_end;
-  teaching.seed =
-      options.seed.has_value() ? *options.seed : base::ReadU64(base::RandomBytes(8).data());
-  TeachingLines observer(open.terms());
+  CT_ASSIGN_OR_RETURN(Teacher teacher, Teacher::Join(options.join.invite_path, options.join.home,
+                                                     std::move(teaching)));
+  TeachingLines observer;
+  CT_RETURN_IF_ERROR(teacher.Teach(*trainer, observer, signals.token()));
   CT_RETURN_IF_ERROR(
-      Teach(joined.home.get(), teaching, open, trainer.get(), &observer, signals.token()));
-  CT_RETURN_IF_ERROR(Patiently(signals.token(), [&] {
-    return PrintBalance(joined.home.get(), joined.session_options, campaign);
-  }));
+      Patiently(signals.token(), [&] { return PrintBalance(teacher, options.join.home); }));
   return 0;
+}
+
+void AddTrainerOptions(CLI::App* command, TeachOptions* options) {
+  const std::string group = "Your own trainer";
+  CLI::Option* trainer =
+      command
+          ->add_option("--trainer", options->trainer,
+                       "A program that trains instead of the built-in trainer, in any language, "
+                       "such as './train.py {base} {out}'; see below")
+          ->group(group);
+  command
+      ->add_option("--trainer-timeout", options->trainer_timeout,
+                   "Longest it may take a round (default: the time left of the phase)")
+      ->group(group)
+      ->check(cli::CheckDuration)
+      ->needs(trainer);
+  command
+      ->add_option("--examples", options->examples,
+                   "How many examples it teaches with (default: counted in --data)")
+      ->group(group)
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62))
+      ->needs(trainer);
 }
 
 }  // namespace
@@ -157,12 +159,15 @@ void AddTeach(CLI::App& app, cli::Action& action) {
   command->add_flag("--leave-at-end", options->leave_at_end,
                     "Stop after the last round instead of waiting for the refund");
   command->add_option("--seed", options->seed, "Seed of local training (default: random)");
+  AddTrainerOptions(command, options.get());
   command->add_option("--behaviour", options->behaviour, "honest, zero or sign-flip")
       ->group("For demonstrations")
       ->capture_default_str();
   cli::SetExamples(command,
                    "  crowdteach teach --invite teacher.invite --data ~/my-images\n"
-                   "  crowdteach teach --data table.csv --campaign 5 --yes\n");
+                   "  crowdteach teach --data table.csv --campaign 5 --yes\n"
+                   "  crowdteach teach --trainer './train.py {base} {out}' --examples 5000\n\n" +
+                       std::string(kPlaceholderHelp));
   command->callback([options, &action] { action = [options] { return RunTeach(*options); }; });
 }
 

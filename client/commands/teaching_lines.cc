@@ -4,10 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-
-#include "learning/fixed_point.h"
-#include "ledger/reward.h"
 
 namespace crowdteach::client {
 namespace {
@@ -21,15 +19,9 @@ std::string Bar(uint64_t done, uint64_t total) {
   return bar + "]";
 }
 
-std::string Words(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(c | 0x20);
-  return name;
-}
-
 }  // namespace
 
-TeachingLines::TeachingLines(const v1::Terms& terms)
-    : terms_(terms), terminal_(isatty(STDOUT_FILENO) != 0) {}
+TeachingLines::TeachingLines() : terminal_(isatty(STDOUT_FILENO) != 0) {}
 
 void TeachingLines::Line(const std::string& text) {
   fmt::print("{}{}\n", terminal_ ? "\r\x1b[K" : "", text);
@@ -46,16 +38,42 @@ void TeachingLines::Waiting(uint32_t next_round) {
   Progress(fmt::format("waiting for round {}", next_round));
 }
 
-void TeachingLines::Training(uint32_t round, uint64_t batch, uint64_t batches, double loss_nats) {
-  Progress(fmt::format("round {:>3}  train  {} {}/{}  loss {:.4f}", round, Bar(batch, batches),
-                       batch, batches, loss_nats));
+void TeachingLines::WaitingForCampaign() { Line("no campaign is running yet; waiting for one"); }
+
+void TeachingLines::Enrolled(uint64_t campaign, uint64_t ledger_entry) {
+  Line(fmt::format("enrolled: ledger entry {}", ledger_entry));
 }
 
-void TeachingLines::Trained(uint32_t round, const UpdateInfo& info) {
-  std::string text = fmt::format("round {:>3}  trained on {} examples, mean loss {:.4f}", round,
-                                 info.examples, info.mean_loss_nats);
-  if (info.saturated != 0) text += fmt::format("; {} coordinates out of range", info.saturated);
+void TeachingLines::Teaching(uint64_t campaign, uint64_t examples, uint64_t account) {
+  Line(fmt::format("teaching campaign {} with {} examples as account {}", campaign, examples,
+                   account));
+}
+
+void TeachingLines::Training(uint32_t round, uint64_t done, uint64_t total, double loss_nats) {
+  std::string text =
+      fmt::format("round {:>3}  train  {} {}/{}", round, Bar(done, total), done, total);
+  if (!std::isnan(loss_nats)) text += fmt::format("  loss {:.4f}", loss_nats);
+  Progress(text);
+}
+
+void TeachingLines::Said(uint32_t round, std::string_view line) {
+  Line(fmt::format("round {:>3}  | {}", round, line));
+}
+
+void TeachingLines::Trained(uint32_t round, const UpdateSummary& summary) {
+  std::string text = fmt::format("round {:>3}  trained", round);
+  if (summary.examples != 0) text += fmt::format(" on {} examples", summary.examples);
+  if (!std::isnan(summary.mean_loss_nats)) {
+    text += fmt::format(", mean loss {:.4f}", summary.mean_loss_nats);
+  }
+  if (summary.out_of_range != 0) {
+    text += fmt::format("; {} coordinates out of range", summary.out_of_range);
+  }
   Line(text);
+}
+
+void TeachingLines::Failed(uint32_t round, const Status& status) {
+  Line(fmt::format("round {:>3}  sat out: {}", round, Message(status)));
 }
 
 void TeachingLines::Committed(uint32_t round, uint64_t index) {
@@ -72,29 +90,27 @@ void TeachingLines::Revealed(uint32_t round, uint64_t index) {
   Progress(fmt::format("round {:>3}  revealed (entry {}); being scored", round, index));
 }
 
-void TeachingLines::Settled(uint32_t round, const v1::Score& score, const v1::ScoreLine* ours) {
-  const std::string model = fmt::format(
-      "loss {:.4f}, {} right", learning::FromQ32(static_cast<int64_t>(score.loss_after_q32())),
-      score.correct_after());
-  if (ours == nullptr)
+void TeachingLines::Settled(const Settlement& settlement) {
+  const uint32_t round = settlement.round;
+  const std::string model =
+      fmt::format("loss {:.4f}, {} right", settlement.loss_nats, settlement.correct);
+  if (!settlement.ours.has_value()) {
     return Line(fmt::format("round {:>3}  settled without us; {}", round, model));
-  const double phi = learning::FromQ32(ours->phi_q32());
-  const ledger::Int128 reward = ledger::Reward(terms_.credits_per_nat(), ours->phi_q32());
-  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+} credits; {}", round, phi,
-                   learning::FromQ32(static_cast<int64_t>(ours->stderr_q32())),
-                   static_cast<int64_t>(reward), model));
+  }
+  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+} credits; {}", round,
+                   settlement.ours->score_nats, settlement.ours->standard_error_nats,
+                   settlement.ours->credits, model));
 }
 
-void TeachingLines::Aborted(uint32_t round, v1::AbortReason reason) {
-  Line(fmt::format("round {:>3}  aborted: {}", round, Words(v1::AbortReason_Name(reason))));
+void TeachingLines::Aborted(uint32_t round, std::string_view why) {
+  Line(fmt::format("round {:>3}  aborted: {}", round, why));
 }
 
-void TeachingLines::Rejected(uint32_t round, v1::RejectReason reason) {
-  Line(fmt::format("round {:>3}  our update was rejected: {}", round,
-                   Words(v1::RejectReason_Name(reason))));
+void TeachingLines::Rejected(uint32_t round, std::string_view why) {
+  Line(fmt::format("round {:>3}  our update was rejected: {}", round, why));
 }
 
-void TeachingLines::Phase(const std::string& what) { Line(what); }
+void TeachingLines::Phase(std::string_view what) { Line(std::string(what)); }
 
 void TeachingLines::Trouble(const Status& status, uint64_t retry_in_ms) {
   Line(retry_in_ms == 0 ? Message(status)

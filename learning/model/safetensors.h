@@ -94,4 +94,8 @@ Status WriteWeights(const std::string& path, const Layout& layout, const FillTil
 // layout's tensors. The errors of ParseSafetensorsHeader, CheckTensors and WriteWeights.
 Status RewriteWeights(const std::string& from, const Layout& layout, const std::string& to);
 
+// Reads all values of such a file in the layout's order: values.size() is layout.total. Errors as
+// RewriteWeights, but for writing.
+Status ReadWeights(const std::string& from, const Layout& layout, std::span<float> values);
+
 }  // namespace crowdteach::learning

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "learning/model/safetensors.h"
@@ -67,7 +68,7 @@ StatusOr<uint64_t> FileSize(int fd) {
 }
 
 StatusOr<int> OpenToRead(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, path);
   return fd;
 }
@@ -124,6 +125,41 @@ Status RenameDurably(const std::string& from, const std::string& to) {
   const Descriptor handle(
       ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (handle.get() < 0 || ::fsync(handle.get()) != 0) return ErrnoStatus(errno, folder);
+  return OkStatus();
+}
+
+// Any well-formed file with a layout's tensors.
+struct ForeignFile {
+  std::unique_ptr<Descriptor> file;
+  SafetensorsHeader header;
+};
+
+StatusOr<ForeignFile> OpenForeign(const std::string& path, const Layout& layout) {
+  CT_ASSIGN_OR_RETURN(const int fd, OpenToRead(path));
+  ForeignFile source{.file = std::make_unique<Descriptor>(fd)};
+  const StatusOr<uint64_t> size_bytes = FileSize(fd);
+  if (!size_bytes.ok()) return Annotate(size_bytes.status(), path);
+  StatusOr<SafetensorsHeader> header = ReadHeader(fd, *size_bytes);
+  if (!header.ok()) return Annotate(header.status(), path);
+  CT_RETURN_IF_ERROR(Annotate(CheckTensors(*header, layout), path));
+  source.header = *std::move(header);
+  return source;
+}
+
+// The layout's floats from `begin` on, wherever they stand in the file.
+Status ReadForeign(const ForeignFile& source, const Layout& layout, uint64_t begin,
+                   std::span<float> values) {
+  while (!values.empty()) {
+    const size_t index = TensorAt(layout, begin);  // the same in the file: both are by name
+    const uint64_t within = begin - layout.tensors[index].offset;
+    const auto count = std::min<uint64_t>(values.size(), layout.tensors[index].count - within);
+    const uint64_t offset_bytes = source.header.data_offset +
+                                  source.header.tensors[index].begin_bytes + sizeof(float) * within;
+    CT_RETURN_IF_ERROR(ReadAt(source.file->get(), offset_bytes,
+                              reinterpret_cast<char*>(values.data()), sizeof(float) * count));
+    values = values.subspan(count);
+    begin += count;
+  }
   return OkStatus();
 }
 
@@ -201,25 +237,16 @@ Status WriteWeights(const std::string& path, const Layout& layout, const FillTil
 }
 
 Status RewriteWeights(const std::string& from, const Layout& layout, const std::string& to) {
-  CT_ASSIGN_OR_RETURN(const int fd, OpenToRead(from));
-  const Descriptor source(fd);
-  CT_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd));
-  const StatusOr<SafetensorsHeader> header = ReadHeader(fd, size_bytes);
-  if (!header.ok()) return Annotate(header.status(), from);
-  CT_RETURN_IF_ERROR(Annotate(CheckTensors(*header, layout), from));
+  CT_ASSIGN_OR_RETURN(const ForeignFile source, OpenForeign(from, layout));
   return WriteWeights(to, layout, [&](uint64_t begin, std::span<float> values) {
-    while (!values.empty()) {
-      const size_t index = TensorAt(layout, begin);  // the same in the file: both are by name
-      const uint64_t within = begin - layout.tensors[index].offset;
-      const auto count = std::min<uint64_t>(values.size(), layout.tensors[index].count - within);
-      CT_RETURN_IF_ERROR(ReadAt(
-          fd, header->data_offset + header->tensors[index].begin_bytes + sizeof(float) * within,
-          reinterpret_cast<char*>(values.data()), sizeof(float) * count));
-      values = values.subspan(count);
-      begin += count;
-    }
-    return OkStatus();
+    return ReadForeign(source, layout, begin, values);
   });
+}
+
+Status ReadWeights(const std::string& from, const Layout& layout, std::span<float> values) {
+  CT_ASSERT(values.size() == layout.total);
+  CT_ASSIGN_OR_RETURN(const ForeignFile source, OpenForeign(from, layout));
+  return Annotate(ReadForeign(source, layout, 0, values), from);
 }
 
 }  // namespace crowdteach::learning

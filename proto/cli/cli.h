@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "proto/base/duration.h"
 #include "proto/base/exit_codes.h"
 #include "proto/base/status.h"
 
@@ -41,12 +42,8 @@ void SetExamples(CLI::App* command, std::string_view examples);
 // kInvalidArgument: a shell other than bash, zsh, fish.
 StatusOr<std::string> CompletionScript(const CLI::App& app, std::string_view shell);
 
-// "7d", "90s", "15m", "12h", "500ms" → milliseconds. kInvalidArgument: no unit, zero, not a whole
-// number, over ten years.
-StatusOr<uint64_t> ParseDuration(std::string_view text);
-// The shortest exact spelling in those units: 90000 → "90s".
-std::string FormatDuration(uint64_t duration_ms);
-
+using base::FormatDuration;
+using base::ParseDuration;
 // A CLI11 check for options that hold a duration.
 std::string CheckDuration(const std::string& text);
 

@@ -14,8 +14,9 @@ add_compile_options(
   -Wno-missing-field-initializers
   # The aggregate and the scores must be the same bits on every machine.
   -ffp-contract=off
-  # Some libraries ask for it; precompiled headers must be read with the flags they were made with.
-  -pthread
+  # Precompiled headers must be read with the flags they were made with, so all are compiled as
+  # some need it: parts of a shared library, whose functions nobody replaces at run time.
+  -pthread -fPIC -fno-semantic-interposition
   # Warnings and asserts name files relative to the checkout; ccache hits across checkouts.
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)

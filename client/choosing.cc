@@ -1,4 +1,4 @@
-#include "client/commands/choosing.h"
+#include "client/choosing.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "client/commands/terms_text.h"
+#include "client/terms_text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,7 +9,7 @@
 #include "learning/fixed_point.h"
 #include "ledger/canonical.h"
 #include "proto/base/bytes.h"
-#include "proto/cli/cli.h"
+#include "proto/base/duration.h"
 
 namespace crowdteach::client {
 namespace {
@@ -85,8 +85,8 @@ std::string TermsText(const v1::CampaignOpen& open) {
       fmt::format("{}, {} teachers in each, at least {}", terms.rounds(), terms.teachers(),
                   terms.quorum()));
   Row(&text, "time a round",
-      fmt::format("{} to train and commit, {} to upload", cli::FormatDuration(terms.commit_ms()),
-                  cli::FormatDuration(terms.upload_ms())));
+      fmt::format("{} to train and commit, {} to upload", base::FormatDuration(terms.commit_ms()),
+                  base::FormatDuration(terms.upload_ms())));
   Row(&text, "norm cap",
       fmt::format(
           "{:g} in L2 norm; a longer update is {}",
@@ -104,12 +104,12 @@ std::string TermsText(const v1::CampaignOpen& open) {
   Row(&text, "paid out",
       fmt::format("{} after the campaign is closed",
                   terms.dispute_ms() == 0 ? std::string("at once")
-                                          : cli::FormatDuration(terms.dispute_ms())));
+                                          : base::FormatDuration(terms.dispute_ms())));
   Row(&text, "your updates",
       fmt::format("may be read by {}; kept until {}", ReadersText(terms.update_readers()),
                   terms.retention_ms() == 0
                       ? std::string("the close at least")
-                      : cli::FormatDuration(terms.retention_ms()) + " after it at least"));
+                      : base::FormatDuration(terms.retention_ms()) + " after it at least"));
   Row(&text, "validation set",
       fmt::format("secret until close, then for {}", ReadersText(terms.validation_readers())));
   return text;
