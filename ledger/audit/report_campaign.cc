@@ -26,8 +26,8 @@ std::string Lede(const CampaignPage& page) {
       std::count_if(page.history.rounds.begin(), page.history.rounds.end(),
                     [](const Round& round) { return round.outcome == RoundOutcome::kAborted; }));
   std::string text = fmt::format(
-      "<p>Of <bdi>{}</bdi>; {}. {} of {} settled{}, {} enrolled. ", Escaped(summary.owner),
-      summary.phase, Grouped(summary.settled_rounds),
+      "<p>The owner is <bdi>{}</bdi>; the campaign is {}. {} of {} settled{}, {} enrolled. ",
+      Escaped(summary.owner), summary.phase, Grouped(summary.settled_rounds),
       Count(page.state.open.terms().rounds(), "round", "rounds"),
       aborted == 0 ? "" : fmt::format(", {} aborted", Grouped(static_cast<int64_t>(aborted))),
       Count(summary.teachers.size(), "teacher", "teachers"));
@@ -45,11 +45,16 @@ std::string Words(const LineChart& chart, std::string_view what) {
   };
   const auto by_value = [](const LinePoint& a, const LinePoint& b) { return a.value < b.value; };
   const auto [low, high] = std::minmax_element(chart.points.begin(), chart.points.end(), by_value);
+  const auto when = [](const LinePoint& point) {
+    return point.round == 0 ? std::string("before round 1")
+                            : fmt::format("after round {}", point.round);
+  };
   return fmt::format(
-      "{} before round 1: {}; after round {}: {}. Lowest {} (round {}), highest {} (round {}).{} "
-      "All values are in the table of rounds.",
-      what, value(chart.points.front()), chart.points.back().round, value(chart.points.back()),
-      value(*low), low->round, value(*high), high->round,
+      "{} before round 1: {}; {}: {}. Lowest {} {}, highest {} {}.{} All values are in the table "
+      "of "
+      "rounds.",
+      what, value(chart.points.front()), when(chart.points.back()), value(chart.points.back()),
+      value(*low), when(*low), value(*high), when(*high),
       chart.aborted.empty()
           ? ""
           : fmt::format(" {} aborted.", Count(chart.aborted.size(), "round was", "rounds were")));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace crowdteach::audit {
 namespace {
@@ -12,6 +13,7 @@ constexpr double kWidth = 344, kHeight = 216;
 constexpr double kLeft = 40, kRight = 14, kTop = 18, kBottom = 38;
 constexpr double kSparkWidth = 160, kSparkHeight = 56, kSparkEdge = 4;
 constexpr size_t kMostDots = 60;
+constexpr double kLabelApart = 0.45;  // of the width of a cell
 
 std::string Line(double x1, double y1, double x2, double y2, std::string_view kind) {
   return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
@@ -83,7 +85,10 @@ std::string Labels(const Plot& plot, const LineChart& chart) {
   }
   const double x = plot.X(last.round), y = plot.Y(last.value * chart.scale);
   svg += fmt::format("<circle class=\"end\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>", x, y);
-  return svg + Text(std::min(x, kWidth - kRight), y - 9, "end", "mark strong", words(last));
+  // Where the line does not come from, unless the axis is there.
+  const bool under = falls && y + 24 < kHeight - kBottom;
+  return svg + Text(std::min(x, kWidth - kRight), under ? y + 18 : y - 9, "end", "mark strong",
+                    words(last));
 }
 
 }  // namespace
@@ -94,7 +99,8 @@ std::string LineChartSvg(const LineChart& chart) {
             std::max<uint32_t>(chart.last_round, 1)};
   if (plot.rounds.step < 1) plot.rounds = {0, 1, 2, 0};
   std::string svg = fmt::format(
-      "<svg class=\"chart\" viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-labelledby=\"{}-t {}-d\">"
+      "<svg class=\"chart\" viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-labelledby=\"{}-t\" "
+      "aria-describedby=\"{}-d\">"
       "<title id=\"{}-t\">{}</title><desc id=\"{}-d\">{}</desc>",
       kWidth, kHeight, chart.id, chart.id, chart.id, chart.title, chart.id, chart.summary);
   svg += Frame(plot, chart);
@@ -166,10 +172,16 @@ std::string IntervalSvg(double value, double error, const Axis& axis) {
 
 std::string IntervalAxisSvg(const Axis& axis) {
   std::string svg = "<svg class=\"interval\" aria-hidden=\"true\" focusable=\"false\">";
+  // Zero, and an end that is far enough from it: the cell may be narrow.
+  const double zero = axis.Place(0);
   for (int i = 0; i < axis.marks; ++i) {
+    const double place = axis.Place(axis.at(i));
+    const bool is_zero = std::fabs(place - zero) < 1e-6;
+    const bool is_end = i == 0 || i + 1 == axis.marks;
+    if (!is_zero && (!is_end || std::fabs(place - zero) < kLabelApart)) continue;
     const std::string_view anchor = i == 0 ? "start" : i + 1 == axis.marks ? "end" : "middle";
     svg += fmt::format("<text class=\"soft\" x=\"{:.2f}%\" y=\"16\" text-anchor=\"{}\">{}</text>",
-                       axis.Place(axis.at(i)) * 100, anchor, axis.Label(i));
+                       place * 100, anchor, is_zero ? "0" : axis.Label(i));
   }
   return svg + "</svg>";
 }

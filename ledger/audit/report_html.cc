@@ -52,11 +52,12 @@ std::string CheckedTable(const Report& report) {
     rows += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td></tr>\n", Escaped(line.what),
                         line.count == 0 ? "none" : Grouped(static_cast<int64_t>(line.count)));
   }
-  return Scrolling("what was checked",
-                   fmt::format("<table>\n<caption>Checked, and in order</caption>\n<thead><tr><th "
-                               "scope=\"col\">what</th><th scope=\"col\" class=\"n\">how many</th>"
-                               "</tr></thead>\n<tbody>\n{}</tbody>\n</table>",
-                               rows));
+  return Scrolling(
+      "what was checked",
+      fmt::format("<table>\n<caption>Checked, and found in order</caption>\n<thead><tr><th "
+                  "scope=\"col\">what</th><th scope=\"col\" class=\"n\">how many</th>"
+                  "</tr></thead>\n<tbody>\n{}</tbody>\n</table>",
+                  rows));
 }
 
 std::string UncheckedList(const Report& report) {
@@ -75,7 +76,7 @@ std::string UncheckedList(const Report& report) {
                          Escaped(item.what), Escaped(item.why), entries);
   }
   if (items.empty()) return "";
-  return "<h3 id=\"unchecked\">Not checked</h3>\n<ul class=\"small\">\n" + items + "</ul>\n";
+  return "<h3 id=\"unchecked\">What was not</h3>\n<ul class=\"small\">\n" + items + "</ul>\n";
 }
 
 std::string Contents(const Summary& summary) {
@@ -131,8 +132,9 @@ std::string ReportHtml(const Report& report, const Summary& summary, const std::
       Grouped(static_cast<int64_t>(replay.verdict.entries) - 1),
       base::UtcTime(replay.state.last_time_ms()));
   html += Contents(summary);
-  html += "<main>\n<section aria-label=\"Verdict\">\n" + Verdict(report) + CheckedTable(report) +
-          UncheckedList(report) + "</section>\n";
+  html += "<main>\n" + Verdict(report) +
+          "<section aria-labelledby=\"checked\">\n<h2 id=\"checked\">What was checked</h2>\n" +
+          CheckedTable(report) + UncheckedList(report) + "</section>\n";
   if (summary.campaigns.empty()) html += "<p>This ledger has no campaign yet.</p>\n";
   for (const CampaignSummary& campaign : summary.campaigns) {
     html += CampaignArticle({campaign, replay.history.campaigns.at(campaign.campaign),

@@ -55,6 +55,7 @@ nav ul { list-style: none; margin: .2rem 0; padding: 0; display: flex; flex-wrap
   gap: .2rem 1.2rem; }
 .figures { display: grid; gap: 1.2rem 2rem; margin: .8rem 0;
   grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); }
+.figures > table { align-self: start; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .2rem; }
 .sparks { display: grid; gap: 1rem 1.4rem; margin: .8rem 0;
@@ -89,10 +90,12 @@ tfoot > tr > *, tr.total > * { border-top: 1px solid var(--axis) !important; fon
 tbody th { font-weight: 400; }
 .n { text-align: right; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
+.scores { table-layout: fixed; }
 .scores td, .scores th { vertical-align: middle; padding-block: 0; }
-.scores .name { width: 28%; max-width: 11rem; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; }
-.scores .plot { width: 44%; padding-inline: .4rem 1rem; }
+.scores .name { width: 28%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.scores .plot { width: 42%; padding-inline: .4rem 1rem; }
+.scroll tbody th { white-space: nowrap; }
+table.fit { width: auto; }
 .scores tbody tr + tr > * { border-top: 0; }
 .scores tbody tr { height: 24px; }
 .scores .gap { color: var(--soft); font-size: .86rem; padding-block: .4rem; }
@@ -105,7 +108,9 @@ footer { color: var(--soft); font-size: .88rem; margin-top: 3rem; padding-bottom
 @media (max-width: 30rem) {
   h1 { font-size: 1.6rem; }
   .scores { font-size: .84rem; }
-  .scores .plot { width: 38%; padding-inline: .2rem .5rem; }
+  .scores .name { width: 30%; padding-right: .4rem; }
+  .scores .plot { width: 26%; padding-inline: .2rem .4rem; }
+  .scores .n { padding-right: .3rem; }
 }
 @media print {
   :root {
@@ -123,7 +128,7 @@ footer { color: var(--soft); font-size: .88rem; margin-top: 3rem; padding-bottom
   figure, tr, pre, .verdict, dl > div { break-inside: avoid; }
   .figures { grid-template-columns: 1fr 1fr; }
   .scroll { overflow: visible; }
-  .scores .bar, svg * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  svg * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   a { color: inherit; text-decoration: none; }
 }
 )css";

@@ -21,11 +21,12 @@ std::string Section(const CampaignPage& page, std::string_view name, std::string
                      page.summary.campaign, name, heading);
 }
 
+enum class Side { kIn, kOut };
 struct MoneyLine {
   std::string_view what;
-  int64_t in = 0;
-  int64_t out = 0;
-  bool always = false;  // also when it is nothing
+  Side side;
+  int64_t credits = 0;
+  bool always = true;  // also when it is nothing
 };
 
 // In and out add up, or a posting was taken for something else.
@@ -33,13 +34,13 @@ std::string MoneyTable(std::string_view caption, const std::vector<MoneyLine>& l
   int64_t in = 0, out = 0;
   std::string rows;
   for (const MoneyLine& line : lines) {
-    in += line.in;
-    out += line.out;
-    if (line.in == 0 && line.out == 0 && !line.always) continue;
-    const bool is_in = line.in != 0 || (line.always && line.out == 0);
+    const bool is_in = line.side == Side::kIn;
+    (is_in ? in : out) += line.credits;
+    if (line.credits == 0 && !line.always) continue;
+    const std::string credits = Grouped(line.credits);
     rows += fmt::format(
         "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
-        line.what, is_in ? Grouped(line.in) : "", is_in ? "" : Grouped(line.out));
+        line.what, is_in ? credits : "", is_in ? "" : credits);
   }
   CT_ASSERT(in == out);
   return fmt::format(
@@ -126,7 +127,8 @@ std::string AbortsTable(const CampaignPage& page) {
   }
   if (count == 0) return "<p>No round was aborted.</p>\n";
   return fmt::format(
-             "<table>\n<caption>Aborted rounds: {}</caption>\n<thead><tr><th scope=\"col\" "
+             "<table class=\"fit\">\n<caption>Aborted rounds: {}</caption>\n<thead><tr><th "
+             "scope=\"col\" "
              "class=\"n\">round</th><th scope=\"col\">why</th></tr></thead>\n<tbody>\n{}</tbody>\n"
              "</table>\n",
              Grouped(static_cast<int64_t>(count)), rows) +
@@ -258,20 +260,20 @@ std::string MoneySection(const CampaignPage& page) {
                      page.asset) +
          "<div class=\"figures\">\n" +
          MoneyTable("The campaign's escrow",
-                    {{"budget, from the owner", money.budget, 0, true},
-                     {"charged to teachers", money.charged, 0, true},
-                     {"paid to teachers", 0, money.paid, true},
-                     {"shared at the default close", 0, money.shared},
-                     {"refunded to the owner", 0, money.refunded, true},
-                     {"surplus, to the treasury", 0, money.surplus},
-                     {"still in escrow", 0, page.summary.escrow_credits}}) +
+                    {{"budget, from the owner", Side::kIn, money.budget},
+                     {"charged to teachers", Side::kIn, money.charged},
+                     {"paid to teachers", Side::kOut, money.paid},
+                     {"shared at the default close", Side::kOut, money.shared, false},
+                     {"refunded to the owner", Side::kOut, money.refunded},
+                     {"surplus, to the treasury", Side::kOut, money.surplus},
+                     {"still in escrow", Side::kOut, page.summary.escrow_credits, false}}) +
          MoneyTable("The teachers' stakes and earnings",
-                    {{"stakes", money.staked, 0, true},
-                     {"paid, from the escrow", money.paid, 0, true},
-                     {"charged, to the escrow", 0, money.charged, true},
-                     {"lost as uncovered, to the treasury", 0, money.lost},
-                     {"released to teachers and lenders", 0, money.returned, true},
-                     {"still held or at stake", 0, kept}}) +
+                    {{"stakes", Side::kIn, money.staked},
+                     {"paid, from the escrow", Side::kIn, money.paid},
+                     {"charged, to the escrow", Side::kOut, money.charged},
+                     {"lost as uncovered, to the treasury", Side::kOut, money.lost, false},
+                     {"released to teachers and lenders", Side::kOut, money.returned},
+                     {"still held or at stake", Side::kOut, kept, false}}) +
          "</div>\n</section>\n";
 }
 

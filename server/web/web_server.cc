@@ -175,20 +175,25 @@ void ServeBundle(Coordinator* coordinator, httplib::Response& response) {
 }
 
 void ServeArtifact(Web* web, const httplib::Request& request, httplib::Response& response) {
+  const auto fail = [&](const Status& status) {
+    Fail(response, status);
+    // The library would cut the range out of it, and say 416.
+    if (!request.ranges.empty()) response.body.clear();
+  };
   const StatusOr<base::Hash> digest = base::HashFromHex(request.matches[1].str());
-  if (!digest.ok()) return Fail(response, digest.status());
+  if (!digest.ok()) return fail(digest.status());
   const auto caller = CallerOf(web, request);
-  if (!caller.ok()) return Fail(response, caller.status());
+  if (!caller.ok()) return fail(caller.status());
   StatusOr<Access> access = CheckRead(*web->coordinator, *caller, *digest);
-  if (!access.ok()) return Fail(response, access.status());
+  if (!access.ok()) return fail(access.status());
   StatusOr<ledger::FileHandle> opened = web->coordinator->artifacts().Read(*digest);
-  if (!opened.ok()) return Fail(response, NotFound("the blob is not here any more"));
+  if (!opened.ok()) return fail(NotFound("the blob is not here any more"));
   auto file = std::make_shared<ledger::FileHandle>(std::move(*opened));
   struct stat info = {};
-  if (::fstat(file->fd(), &info) != 0) return Fail(response, Internal("the blob cannot be read"));
+  if (::fstat(file->fd(), &info) != 0) return fail(Internal("the blob cannot be read"));
   Status ready = SetRange(request, static_cast<uint64_t>(info.st_size), &*access);
   if (ready.ok()) ready = web->coordinator->RecordAccess(*access);
-  if (!ready.ok()) return Fail(response, ready);
+  if (!ready.ok()) return fail(ready);
   response.set_content_provider(
       static_cast<size_t>(info.st_size), kBytes,
       [file, pace = std::make_shared<Pace>()](size_t offset, size_t length,

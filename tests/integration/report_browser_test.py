@@ -83,6 +83,7 @@ class Page:
         self.driver = driver
         self.path = path
         self.failures = []
+        driver.get("about:blank")  # a new tab's own requests are over
         driver.get_log("performance")
         driver.get_log("browser")
         driver.get(path.as_uri())
@@ -115,9 +116,10 @@ class Page:
         asked = []
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
+            if (message["method"] == "Network.requestWillBeSent"
+                    and message["params"]["documentURL"] == self.path.as_uri()):
                 asked.append(message["params"]["request"]["url"])
-        self.expect(set(asked) <= {self.path.as_uri()}, f"asks for {asked}")
+        self.expect(asked == [self.path.as_uri()], f"asks for {asked}")
         said = [entry["message"] for entry in self.driver.get_log("browser")]
         self.expect(not said, f"the console says {said}")
         self.expect(self.script("return document.scripts.length") == 0, "has a script")

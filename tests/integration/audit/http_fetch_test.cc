@@ -56,7 +56,7 @@ struct Server : HttpsServer {
     });
     Start();
   }
-  StatusOr<uint64_t> Fetch(const std::string& path) const { return Fetch({path}); }
+  StatusOr<uint64_t> Fetch(const std::string& path) const { return Fetch(HttpRequest{path}); }
   StatusOr<uint64_t> Fetch(HttpRequest request, const std::string& ca = "",
                            const std::string& name = wire::kServerName) const {
     request.max_bytes = std::min(request.max_bytes, uint64_t{1} << 20);

@@ -135,6 +135,10 @@ TEST_CASE("An auditor opens its account and a session over HTTPS, and reads what
     REQUIRE(site.Get(site.update, token, range).first == 416);
   }
   REQUIRE(site.Get(site.update, std::string(32, 'x')).first == 401);
+  // Whatever range is asked for, a refusal stays what it is.
+  REQUIRE(site.Get(site.update, std::string(32, 'x'), "bytes=1048576-").first == 401);
+  REQUIRE(site.Get(site.update, "", "bytes=1048576-").first == 403);
+  REQUIRE(site.Get(testing::TestHash("nothing", 0), token, "bytes=1048576-").first == 404);
   REQUIRE(site.Get(testing::TestHash("nothing", 0), token).first == 404);
   // Each that was served is recorded, and nothing else.
   const auto account = site.running->coordinator->FindAccount(key.public_key());
