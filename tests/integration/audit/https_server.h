@@ -3,6 +3,7 @@
 
 #include <httplib.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,10 +15,16 @@
 
 namespace crowdteach::ledger {
 
+inline uint64_t WallClockMs() {
+  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
+  return static_cast<uint64_t>(
+      duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
+
 // Put handlers into `server`, then Start.
 struct HttpsServer {
   HttpsServer() {
-    auto made = wire::LoadOrCreateIdentity(folder.File("tls"), 1'700'000'000'000);
+    auto made = wire::LoadOrCreateIdentity(folder.File("tls"), WallClockMs());
     REQUIRE(made.ok());
     identity = *std::move(made);
     server = std::make_unique<httplib::SSLServer>(identity.identity_path.c_str(),
