@@ -160,12 +160,18 @@ std::string IntervalSvg(double value, double error, const Axis& axis) {
   const std::string_view kind = value < 0 ? "loss" : "gain";
   svg += fmt::format("<line class=\"error {}\" x1=\"{:.2f}%\" x2=\"{:.2f}%\" y1=\"12\" y2=\"12\"/>",
                      kind, at(value - error), at(value + error));
+  // Ends that show beside the mark, however short the line is.
+  for (const double end : {value - error, value + error}) {
+    if (error <= 0) break;
+    svg += fmt::format("<line class=\"cap {}\" x1=\"{:.2f}%\" x2=\"{:.2f}%\" y1=\"7\" y2=\"17\"/>",
+                       kind, at(end), at(end));
+  }
   // Round for a gain, square for a loss: not by colour alone.
   svg += value < 0 ? fmt::format(
-                         "<rect class=\"dot loss\" x=\"{:.2f}%\" y=\"8\" width=\"8\" "
-                         "height=\"8\" transform=\"translate(-4)\"/>",
+                         "<rect class=\"dot loss\" x=\"{:.2f}%\" y=\"9\" width=\"6\" "
+                         "height=\"6\" transform=\"translate(-3)\"/>",
                          at(value))
-                   : fmt::format("<circle class=\"dot gain\" cx=\"{:.2f}%\" cy=\"12\" r=\"4.5\"/>",
+                   : fmt::format("<circle class=\"dot gain\" cx=\"{:.2f}%\" cy=\"12\" r=\"3.4\"/>",
                                  at(value));
   return svg + "</svg>";
 }

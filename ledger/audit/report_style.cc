@@ -76,7 +76,8 @@ svg .mark { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke
 .dot, .end { fill: var(--gain); }
 .dot.loss { fill: var(--loss); }
 .error { stroke: var(--gain); stroke-width: 2; }
-.error.loss { stroke: var(--loss); }
+.cap { stroke: var(--gain); stroke-width: 1.4; }
+.error.loss, .cap.loss { stroke: var(--loss); }
 svg.interval { height: 24px; }
 .scroll { overflow-x: auto; margin: .6rem 0 1rem; }
 .scroll:focus-visible { outline: 2px solid var(--gain); }
