@@ -1,11 +1,5 @@
 #include "client/home.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -21,67 +15,32 @@ constexpr mode_t kPrivate = 0600;
 constexpr size_t kSmallFileBytes = size_t{256} << 10;
 constexpr size_t kSaltBytes = 32;
 
-Status MakePrivateFolder(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, path);
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", path);
-  if ((info.st_mode & 077) == 0) return OkStatus();
-  return PermissionDenied("{} holds a secret key but others may enter it; run: chmod 700 {}", path,
-                          path);
-}
-
-StatusOr<ledger::SigningKey> LoadOrMakeKey(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
-    CT_RETURN_IF_ERROR(ledger::SigningKey::Generate().Save(path));
-  }
-  return ledger::SigningKey::Load(path);
-}
-
 }  // namespace
 
-Home::Home(std::string path, int lock, ledger::SigningKey key,
-           std::unique_ptr<ledger::ArtifactStore> blobs)
-    : path_(std::move(path)), lock_(lock), key_(std::move(key)), blobs_(std::move(blobs)) {}
+Home::Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs)
+    : home_(std::move(home)), blobs_(std::move(blobs)) {}
 
-Home::~Home() { close(lock_); }
+Home::~Home() = default;
 
 StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
-  CT_RETURN_IF_ERROR(MakePrivateFolder(path));
+  CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Open(path));
   for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
-    CT_RETURN_IF_ERROR(MakePrivateFolder(path + folder));
+    CT_RETURN_IF_ERROR(ledger::MakePrivateFolder(path + folder));
   }
-  const int lock = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivate);
-  if (lock < 0) return ErrnoStatus(errno, path + "/lock");
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    close(lock);
-    return Unavailable(
-        "another crowdteach is using {}; one key is one person: wait for it, "
-        "or pass another --home",
-        path);
-  }
-  StatusOr<ledger::SigningKey> key = LoadOrMakeKey(path + "/key");
-  StatusOr<std::unique_ptr<ledger::ArtifactStore>> blobs =
-      ledger::ArtifactStore::Open(path + "/blobs");
-  if (!key.ok() || !blobs.ok()) {
-    close(lock);
-    return key.ok() ? blobs.status() : key.status();
-  }
-  return std::unique_ptr<Home>(new Home(path, lock, *std::move(key), *std::move(blobs)));
+  CT_ASSIGN_OR_RETURN(auto blobs, ledger::ArtifactStore::Open(path + "/blobs"));
+  return std::unique_ptr<Home>(new Home(std::move(home), std::move(blobs)));
 }
 
 Status Home::SaveInvite(std::string_view text) {
-  return base::WriteFileDurably(path_ + "/invite.toml", text, kPrivate);
+  return base::WriteFileDurably(home_.path() + "/invite.toml", text, kPrivate);
 }
 
 StatusOr<std::string> Home::LoadInvite() const {
-  return base::ReadFile(path_ + "/invite.toml", kSmallFileBytes);
+  return base::ReadFile(home_.path() + "/invite.toml", kSmallFileBytes);
 }
 
 Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
-  const std::string path = path_ + "/pending";
+  const std::string path = home_.path() + "/pending";
   if (intent.has_value()) {
     return base::WriteFileDurably(path, ledger::Encode(*intent), kPrivate);
   }
@@ -91,7 +50,7 @@ Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
 }
 
 StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
-  StatusOr<std::string> bytes = base::ReadFile(path_ + "/pending", kSmallFileBytes);
+  StatusOr<std::string> bytes = base::ReadFile(home_.path() + "/pending", kSmallFileBytes);
   if (absl::IsNotFound(bytes.status())) return std::optional<v1::SignedIntent>();
   CT_RETURN_IF_ERROR(bytes.status());
   CT_ASSIGN_OR_RETURN(v1::SignedIntent intent, ledger::Decode<v1::SignedIntent>(*bytes));
@@ -99,17 +58,17 @@ StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
 }
 
 Status Home::SaveHead(std::string_view note) {
-  return base::WriteFileDurably(path_ + "/head", note, kPrivate);
+  return base::WriteFileDurably(home_.path() + "/head", note, kPrivate);
 }
 
 StatusOr<std::string> Home::LoadHead() const {
-  StatusOr<std::string> note = base::ReadFile(path_ + "/head", kSmallFileBytes);
+  StatusOr<std::string> note = base::ReadFile(home_.path() + "/head", kSmallFileBytes);
   if (absl::IsNotFound(note.status())) return std::string();
   return note;
 }
 
 std::string Home::ReceiptPath(uint64_t index) const {
-  return fmt::format("{}/receipts/{:08}.proof", path_, index);
+  return fmt::format("{}/receipts/{:08}.proof", home_.path(), index);
 }
 
 bool Home::HasReceipt(uint64_t index) const { return std::filesystem::exists(ReceiptPath(index)); }
@@ -121,15 +80,16 @@ Status Home::SaveReceipt(uint64_t index, std::string_view receipt) {
 Status Home::SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
                            std::string_view subject) {
   const std::string name = fmt::format("{}.{}", base::Hex(subject), ledger::StatementName(kind));
-  return base::WriteFileDurably(path_ + "/statements/" + name, ledger::Encode(statement), kPrivate);
+  return base::WriteFileDurably(home_.path() + "/statements/" + name, ledger::Encode(statement),
+                                kPrivate);
 }
 
 Status Home::SaveEvidence(const std::string& name, std::string_view bytes) {
-  return base::WriteFileDurably(path_ + "/evidence/" + name, bytes, kPrivate);
+  return base::WriteFileDurably(home_.path() + "/evidence/" + name, bytes, kPrivate);
 }
 
 std::string Home::RoundPath(uint64_t campaign, uint32_t round) const {
-  return fmt::format("{}/rounds/{}-{}", path_, campaign, round);
+  return fmt::format("{}/rounds/{}-{}", home_.path(), campaign, round);
 }
 
 Status Home::SaveRound(const PreparedRound& round) {

@@ -20,6 +20,7 @@
 
 #include "crowdteach/v1/ledger.pb.h"
 #include "ledger/artifact_store.h"
+#include "ledger/key_home.h"
 #include "ledger/signature.h"
 #include "proto/base/digest.h"
 #include "proto/base/status.h"
@@ -41,8 +42,8 @@ class Home {
   static StatusOr<std::unique_ptr<Home>> Open(const std::string& path);
   ~Home();
 
-  const std::string& path() const { return path_; }
-  const ledger::SigningKey& key() const { return key_; }
+  const std::string& path() const { return home_.path(); }
+  const ledger::SigningKey& key() const { return home_.key(); }
   ledger::ArtifactStore& blobs() { return *blobs_; }
 
   Status SaveInvite(std::string_view text);
@@ -69,14 +70,11 @@ class Home {
   Status ForgetRound(uint64_t campaign, uint32_t round);
 
  private:
-  Home(std::string path, int lock, ledger::SigningKey key,
-       std::unique_ptr<ledger::ArtifactStore> blobs);
+  Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs);
   std::string ReceiptPath(uint64_t index) const;
   std::string RoundPath(uint64_t campaign, uint32_t round) const;
 
-  std::string path_;
-  int lock_;
-  ledger::SigningKey key_;
+  ledger::KeyHome home_;
   std::unique_ptr<ledger::ArtifactStore> blobs_;
 };
 

@@ -232,6 +232,7 @@ class Verifier {
     }
     if (!rest.empty()) return Fault({"checkpoint", "", "bytes follow it"});
     verdict_.checkpoint = {log_.name, count_, tree_.Root()};
+    verdict_.note = **bytes;
     return FaultOfNote(**bytes, log_, verdict_.checkpoint);
   }
 

@@ -42,6 +42,7 @@ struct BundleVerdict {
   std::optional<BundleFault> fault;  // none: everything below is verified
   uint64_t entries = 0;              // visited without fault
   Checkpoint checkpoint;
+  std::string note;  // that the checkpoint was read from, as signed
 };
 
 // Called with each entry in order, after its encoding, index, prev and time were checked: replays

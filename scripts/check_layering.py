@@ -36,6 +36,9 @@ ARROWS = [
     (r"proto/base/", r"proto/base/"),
     (r"proto/wire/", PROTO + r"|proto/wire/"),
     (r"proto/cli/", r"proto/(base|cli)/"),
+    # What crowdteach-audit asks a coordinator for, and whom it trusts in that.
+    (r"ledger/audit/fetch_", PROTO + r"|proto/wire/(invite|certificates)\.h"
+                             r"|ledger/|learning/(?!worker/)"),
     # The auditor recomputes what learning's exact half computed.
     (r"ledger/audit/", PROTO + r"|ledger/|learning/(?!worker/)"),
     (r"ledger/", PROTO + r"|ledger/(?!audit/)"),

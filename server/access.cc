@@ -113,14 +113,15 @@ StatusOr<base::BlobKind> KindOf(v1::BlobKindName name) {
   }
 }
 
-Status MayRead(const ledger::State& state, const Marks& marks, std::optional<uint64_t> account,
-               base::BlobKind kind, const base::Hash& digest) {
+StatusOr<uint64_t> MayRead(const ledger::State& state, const Marks& marks,
+                           std::optional<uint64_t> account, base::BlobKind kind,
+                           const base::Hash& digest) {
   Status refusal =
       NotFound("no campaign names a {} blob {}", base::BlobKindName(kind), base::Hex(digest));
   for (const BlobUse& use : marks.UsesOf(digest)) {
     if (use.kind != kind) continue;
     refusal = MayReadUse(state, use, account);
-    if (refusal.ok()) return refusal;
+    if (refusal.ok()) return use.campaign;
   }
   return refusal;
 }

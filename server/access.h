@@ -20,10 +20,11 @@ StatusOr<base::BlobKind> KindOf(v1::BlobKindName name);
 
 // May `account` (empty: anybody at all) read this blob? Weights: the enrolled, the owner, auditors.
 // Updates: the owner and the readers the terms name. Validation set and gradients: the same, once
-// the campaign is closed with its reveal; the owner always. kNotFound: no campaign names this blob.
-// kPermissionDenied: says who may.
-Status MayRead(const ledger::State& state, const Marks& marks, std::optional<uint64_t> account,
-               base::BlobKind kind, const base::Hash& digest);
+// the campaign is closed with its reveal; the owner always. Returns the campaign whose terms say
+// so. kNotFound: no campaign names this blob. kPermissionDenied: says who may.
+StatusOr<uint64_t> MayRead(const ledger::State& state, const Marks& marks,
+                           std::optional<uint64_t> account, base::BlobKind kind,
+                           const base::Hash& digest);
 
 // May `account` upload this blob now? An owner: first weights or a validation set. A teacher: the
 // update of the open round it has committed to, at most 4 bytes a parameter. kInvalidArgument,

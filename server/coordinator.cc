@@ -174,15 +174,22 @@ void Coordinator::Leave(uint64_t stream) {
   });
 }
 
-Status Coordinator::CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
-                              const base::Hash& digest) const {
+StatusOr<uint64_t> Coordinator::CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
+                                          const base::Hash& digest) const {
   const std::shared_lock lock(impl_->mutex);
-  CT_RETURN_IF_ERROR(MayRead(impl_->log->state(), impl_->marks, account, kind, digest));
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign,
+                      MayRead(impl_->log->state(), impl_->marks, account, kind, digest));
   if (!impl_->artifacts->Exists(digest) && impl_->Lapsed(digest, impl_->options.now_ms())) {
     return NotFound("the retention of its campaign is over: the {} blob {} was removed",
                     base::BlobKindName(kind), base::Hex(digest));
   }
-  return OkStatus();
+  return campaign;
+}
+
+Status Coordinator::RecordAccess(Access access) {
+  access.time_ms = impl_->options.now_ms();
+  return Annotate(impl_->accesses->Append(access),
+                  "the fetch cannot be recorded, so it is not served");
 }
 
 Status Coordinator::CheckUpload(uint64_t account, const v1::UploadHead& head) const {

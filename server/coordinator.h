@@ -22,6 +22,7 @@
 #include "ledger/signature.h"
 #include "proto/base/digest.h"
 #include "proto/base/status.h"
+#include "server/access_log.h"
 
 namespace crowdteach::server {
 
@@ -99,9 +100,13 @@ class Coordinator {
   void Leave(uint64_t stream);
 
   // Blobs. May this account read this blob, now? (Terms: base models for the enrolled, updates and
-  // validation for their readers.) `account` empty: the public.
-  Status CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
-                   const base::Hash& digest) const;
+  // validation for their readers.) `account` empty: the public. Returns the campaign whose terms
+  // allow it.
+  StatusOr<uint64_t> CheckRead(std::optional<uint64_t> account, base::BlobKind kind,
+                               const base::Hash& digest) const;
+  // Notes durably that a fetch which CheckRead allowed begins (server/access_log.h); the time is
+  // filled in. Waits for the disk. An error: it must not begin.
+  Status RecordAccess(Access access);
   // May this account upload this blob? An owner its model and validation set (`size_bytes`
   // bounded, also in sum until a campaign names them); a teacher the update it committed to, in the
   // upload phase. What no campaign names within a day is removed.

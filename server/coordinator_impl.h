@@ -27,6 +27,7 @@ struct Coordinator::Impl {
   std::unique_ptr<Keys> keys;
   std::unique_ptr<ledger::SqliteLogStore> store;
   std::unique_ptr<ledger::ArtifactStore> artifacts;
+  std::unique_ptr<AccessLog> accesses;
   std::unique_ptr<ledger::Log> log;
   std::unique_ptr<Engine> engine;
   Marks marks;

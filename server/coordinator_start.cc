@@ -60,6 +60,7 @@ Status Coordinator::Impl::Open() {
   CT_ASSIGN_OR_RETURN(store, ledger::SqliteLogStore::Open(database));
   uploads = std::make_unique<Uploads>(Uploads::Limits{options.unnamed_bytes_of_account});
   CT_ASSIGN_OR_RETURN(artifacts, ledger::ArtifactStore::Open(options.home + "/artifacts"));
+  CT_ASSIGN_OR_RETURN(accesses, AccessLog::Open(AccessLogPath(options.home)));
   ledger::Log::Options log_options;
   log_options.head_path = options.head_path;
   CT_ASSIGN_OR_RETURN(

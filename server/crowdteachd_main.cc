@@ -16,5 +16,6 @@ int main(int argc, char** argv) {
   server::AddInvite(app, action);
   server::AddExport(app, action);
   server::AddStatus(app, action);
+  server::AddAccesses(app, action);
   return crowdteach::cli::Main(app, action, argc, argv);
 }

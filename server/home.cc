@@ -28,6 +28,8 @@ Status MakeHome(const std::string& home) {
   return OkStatus();
 }
 
+std::string AccessLogPath(const std::string& home) { return home + "/accesses"; }
+
 StatusOr<Keys> LoadOrMakeKeys(const std::string& home) {
   std::vector<std::string> paths;
   std::string missing;

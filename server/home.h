@@ -3,6 +3,7 @@
 //   coordinator.db                      the one database: entries, engine rows
 //   head                                the last signed head
 //   artifacts/                          blobs by digest
+//   accesses                            who fetched which blob (server/access_log.h)
 //   tls/                                CA and leaf (proto/wire/certificates.h)
 // Thread-safety: plain values.
 #pragma once
@@ -22,6 +23,8 @@ struct Keys {
 
 // Creates `home` (mode 0700) if need be. kPermissionDenied: it is there and others may read it.
 Status MakeHome(const std::string& home);
+
+std::string AccessLogPath(const std::string& home);
 
 // Loads the three keys; makes those that are missing while there is no database yet. kDataLoss:
 // some are missing: the message says which, and that a backup is the only mend.

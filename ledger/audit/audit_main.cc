@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   crowdteach::cli::Action action;
   audit::AddVerify(app, action);
   audit::AddShow(app, action);
+  audit::AddReport(app, action);
   audit::AddFetch(app, action);
   audit::AddReceipt(app, action);
   audit::AddStatement(app, action);

@@ -9,6 +9,7 @@ namespace crowdteach::audit {
 
 void AddVerify(CLI::App& app, cli::Action& action);
 void AddShow(CLI::App& app, cli::Action& action);
+void AddReport(CLI::App& app, cli::Action& action);
 void AddReceipt(CLI::App& app, cli::Action& action);
 void AddStatement(CLI::App& app, cli::Action& action);
 void AddFetch(CLI::App& app, cli::Action& action);  // only in the program: it needs HTTP

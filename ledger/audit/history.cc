@@ -1,20 +1,45 @@
 #include "ledger/audit/history.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace crowdteach::audit {
 namespace {
 
-// Adds what `entry` posts to the teachers' held and stake of its campaigns.
+// What one posting of a campaign's own balances is to its money.
+void AddPosting(const v1::Intent& intent, const v1::Posting& posting, CampaignHistory* campaign) {
+  Money& money = campaign->money;
+  const int64_t amount = posting.amount();
+  if (posting.kind() == v1::ESCROW) {
+    if (intent.has_campaign_open()) money.budget += amount;
+    if (intent.has_release()) money.shared -= amount;
+    return;  // a SETTLE's is the sum of what its teachers get and give
+  }
+  if (intent.has_enrol()) {
+    money.staked += amount;
+    campaign->stakes[posting.account()] += amount;
+    campaign->staked[posting.account()] += amount;
+  } else if (intent.has_release()) {
+    money.returned -= amount;
+  } else {
+    if (intent.has_update_reject()) money.lost -= amount;
+    if (intent.has_settle()) (amount > 0 ? money.paid : money.charged) += std::abs(amount);
+    if (posting.kind() == v1::STAKE) campaign->stakes[posting.account()] += amount;
+    campaign->rounds.back().rewards[posting.account()] += amount;
+  }
+}
+
 void AddMoney(const ledger::LoggedEntry& entry, History* history) {
   const v1::Intent& intent = entry.intent;
-  const bool rewards = intent.has_settle() || intent.has_update_reject();
-  if (!rewards && !intent.has_enrol()) return;
   for (const v1::Posting& posting : entry.entry.postings()) {
-    if (posting.kind() != v1::STAKE && posting.kind() != v1::HELD) continue;
-    CampaignHistory& campaign = history->campaigns[posting.campaign()];
-    if (posting.kind() == v1::STAKE) campaign.stakes[posting.account()] += posting.amount();
-    if (rewards) campaign.rounds.back().rewards[posting.account()] += posting.amount();
+    const bool of_campaign =
+        posting.kind() == v1::STAKE || posting.kind() == v1::HELD || posting.kind() == v1::ESCROW;
+    if (of_campaign) {
+      AddPosting(intent, posting, &history->campaigns[posting.campaign()]);
+    } else if (intent.has_refund()) {
+      Money& money = history->campaigns[intent.refund().campaign()].money;
+      (posting.kind() == v1::TREASURY ? money.surplus : money.refunded) += posting.amount();
+    }
   }
 }
 

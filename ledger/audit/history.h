@@ -49,11 +49,28 @@ struct Round {
   const Pass* Settled() const;
 };
 
+// Where a campaign's credits went so far, by its postings. Both adds up:
+//   budget + charged = paid + shared + refunded + surplus + what is left in escrow
+//   staked + paid = charged + lost + returned + what is left held and at stake
+struct Money {
+  int64_t budget = 0;    // CAMPAIGN_OPEN: owner -> escrow
+  int64_t paid = 0;      // SETTLE: escrow -> held
+  int64_t charged = 0;   // SETTLE: held and stake -> escrow
+  int64_t staked = 0;    // ENROL: available -> stake
+  int64_t lost = 0;      // UPDATE_REJECT UNCOVERED: held and stake -> treasury
+  int64_t returned = 0;  // RELEASE: held and stake -> available
+  int64_t shared = 0;    // RELEASE after a default close: escrow -> available
+  int64_t refunded = 0;  // REFUND: escrow -> owner
+  int64_t surplus = 0;   // REFUND: escrow -> treasury
+};
+
 struct CampaignHistory {
   uint64_t open_entry = 0;
   std::vector<Round> rounds;  // settled and aborted ones, and the open one
   // By account: what ENROL locked, less what charges took. RELEASE returns it.
   std::map<uint64_t, int64_t> stakes;
+  std::map<uint64_t, int64_t> staked;  // by account: what ENROL locked
+  Money money;
   uint64_t close_entry = 0;  // 0: not closed
 };
 

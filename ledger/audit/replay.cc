@@ -15,13 +15,22 @@
 namespace crowdteach::audit {
 namespace {
 
-constexpr size_t kMaxKeyFileBytes = 4096;
+constexpr size_t kMaxKeyFileBytes = size_t{64} << 10;  // an invite, at most
 
 std::string Trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
     text.pop_back();
   }
   return text;
+}
+
+// The key in a file's text: by itself, or as an invite has it.
+std::string KeyIn(std::string text) {
+  constexpr std::string_view kInviteKey = "\nlog_vkey = \"";
+  const size_t at = text.find(kInviteKey);
+  if (at == std::string::npos) return Trimmed(std::move(text));
+  const size_t begin = at + kInviteKey.size();
+  return text.substr(begin, text.find('"', begin) - begin);
 }
 
 }  // namespace
@@ -122,9 +131,11 @@ StatusOr<ledger::VerifierKey> PinnedKey(const std::string& key) {
   }
   StatusOr<std::string> text = base::ReadFile(key, kMaxKeyFileBytes);
   if (!text.ok()) {
-    return Annotate(text.status(), "--key must be the log's verifier key, or a file that holds it");
+    return Annotate(
+        text.status(),
+        "--key must be the log's verifier key, or a file that holds it, as your invite does");
   }
-  StatusOr<ledger::VerifierKey> from_file = ledger::ParseVkey(Trimmed(*std::move(text)));
+  StatusOr<ledger::VerifierKey> from_file = ledger::ParseVkey(KeyIn(*std::move(text)));
   if (from_file.ok()) return from_file;
   return Annotate(from_file.status(),
                   fmt::format("--key {} holds no verifier key (of an invite, the value of its "

@@ -42,8 +42,8 @@ struct Evidence {
 // at `path`, or a folder without log.bundle.
 StatusOr<Evidence> FindEvidence(const std::string& path, const std::string& artifacts);
 
-// The pinned key: a vkey, or the path of a file that holds one. kInvalidArgument: empty (the
-// message says why it is needed), or neither.
+// The pinned key: a vkey, or the path of a file that holds one, by itself or as an invite does.
+// kInvalidArgument: empty (the message says why it is needed), or neither.
 StatusOr<ledger::VerifierKey> PinnedKey(const std::string& key);
 
 }  // namespace crowdteach::audit

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ledger/audit/replay.h"
@@ -67,7 +68,13 @@ std::vector<Unchecked> OnTheirWord(const Report& report);
 // "round 3 of campaign 12"
 std::string RoundName(uint64_t campaign, uint32_t round);
 
-// verify_report.cc: what `verify` prints.
+// verify_report.cc: what was checked, a line each, and what `verify` prints.
+struct CheckedLine {
+  std::string_view key;   // in JSON
+  std::string_view what;  // for people
+  uint64_t count;
+};
+std::vector<CheckedLine> CheckedLines(const Report& report);
 std::string ReportText(const Report& report);
 std::string ReportJson(const Report& report);
 

@@ -25,8 +25,10 @@ StatusOr<int> RunVerify(const VerifyOptions& options) {
 
 void AddKeyOption(CLI::App* command, std::string& key) {
   command
-      ->add_option("--key", key,
-                   "The log's verifier key, from a source you trust: the key, or a file with it")
+      ->add_option(
+          "--key", key,
+          "The log's verifier key, from a source you trust: the key, or a file with it, such "
+          "as your invite")
       ->type_name("VKEY|FILE");
 }
 

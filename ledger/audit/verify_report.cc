@@ -6,13 +6,6 @@
 #include "proto/base/bytes.h"
 
 namespace crowdteach::audit {
-namespace {
-
-struct CheckedLine {
-  std::string_view key;   // in JSON
-  std::string_view what;  // for people
-  uint64_t count;
-};
 
 std::vector<CheckedLine> CheckedLines(const Report& report) {
   const Replay& replay = report.replay;
@@ -35,6 +28,8 @@ std::vector<CheckedLine> CheckedLines(const Report& report) {
                 {"validation_sets", "validation sets: as committed", counts.validation_sets}});
   return lines;
 }
+
+namespace {
 
 // "3 entries: 17, 20, 31"; JSON has them all.
 std::string EntryList(const std::vector<uint64_t>& entries) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "proto/base/protocol.h"
 #include "proto/base/status.h"
 #include "proto/wire/certificates.h"
 
@@ -22,7 +23,7 @@ inline constexpr int kMaxMessageBytes = 2 << 20;
 inline constexpr int kKeepaliveMs = 30'000;
 inline constexpr int kMinPingIntervalMs = 20'000;
 inline constexpr int kMaxStreamsPerConnection = 64;
-inline constexpr uint32_t kProtocolVersion = 1;
+using crowdteach::kProtocolVersion;
 
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(const ServerIdentity& identity);
 void ApplyServerSettings(grpc::ServerBuilder& builder);

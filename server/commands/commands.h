@@ -11,5 +11,6 @@ void AddIssue(CLI::App& app, cli::Action& action);  // the rest: to a running co
 void AddInvite(CLI::App& app, cli::Action& action);
 void AddExport(CLI::App& app, cli::Action& action);
 void AddStatus(CLI::App& app, cli::Action& action);
+void AddAccesses(CLI::App& app, cli::Action& action);  // reads the home
 
 }  // namespace crowdteach::server

@@ -3,19 +3,13 @@
 #include <string>
 #include <utility>
 
-#include "ledger/canonical.h"
-#include "ledger/entry.h"
-#include "ledger/signature.h"
-#include "proto/base/bytes.h"
-#include "proto/wire/credentials.h"
 #include "proto/wire/status.h"
+#include "server/rpc/handshake.h"
 #include "server/rpc/push_stream.h"
 #include "server/rpc/upload.h"
 
 namespace crowdteach::server {
 namespace {
-
-constexpr char kProgram[] = "crowdteachd " CROWDTEACH_VERSION;
 
 template <typename F>
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* call, const char* method,
@@ -23,21 +17,6 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* call, const char* 
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   reactor->Finish(wire::ToGrpc(Guarded(method, std::forward<F>(handler))));
   return reactor;
-}
-
-Status CheckVersion(const v1::HelloRequest& request) {
-  if (request.protocol_version() == wire::kProtocolVersion) return OkStatus();
-  const bool theirs_is_older = request.protocol_version() < wire::kProtocolVersion;
-  return FailedPrecondition(
-      "this coordinator ({}) speaks protocol {}, your program ({}) speaks {}: {}", kProgram,
-      wire::kProtocolVersion, request.program().substr(0, 80), request.protocol_version(),
-      theirs_is_older ? "upgrade your program" : "ask the operator to upgrade the coordinator");
-}
-
-// A failure of this machine, to be tried again; all else is a refusal, and evidence.
-bool IsOurFailure(const Status& status) {
-  return absl::IsInternal(status) || absl::IsUnavailable(status) || absl::IsDataLoss(status) ||
-         absl::IsAborted(status) || absl::IsCancelled(status) || absl::IsUnknown(status);
 }
 
 // The stream that begins with an error.
@@ -54,49 +33,10 @@ grpc::ServerUnaryReactor* CoordinatorService::Hello(grpc::CallbackServerContext*
                                                     const v1::HelloRequest* request,
                                                     v1::HelloReply* reply) {
   return Answer(call, "Hello", [&]() -> Status {
-    CT_RETURN_IF_ERROR(CheckVersion(*request));
-    reply->set_protocol_version(wire::kProtocolVersion);
-    reply->set_program(kProgram);
-    CT_ASSIGN_OR_RETURN(*reply->mutable_genesis_receipt(), context_->coordinator.Receipt(0));
-    reply->set_log_time_ms(context_->coordinator.log_time_ms());
-    reply->set_nonce(context_->sessions.NewNonce(context_->now_ms()));
+    CT_ASSIGN_OR_RETURN(
+        *reply, SayHello(context_->coordinator, context_->sessions, *request, context_->now_ms()));
     return OkStatus();
   });
-}
-
-Status CoordinatorService::OpenSessionNow(const v1::OpenSessionRequest& request,
-                                          v1::OpenSessionReply* reply) {
-  Coordinator& coordinator = context_->coordinator;
-  CT_ASSIGN_OR_RETURN(const auto claim, ledger::Decode<v1::SessionClaim>(request.claim()));
-  if (!ledger::VerifyDsse(request.public_key(), ledger::kSessionType, request.claim(),
-                          request.signature())) {
-    return Unauthenticated("the session claim is not signed by the key it comes with");
-  }
-  if (claim.genesis() != base::View(coordinator.genesis_hash())) {
-    return FailedPrecondition(
-        "the session claim is for another log; this coordinator's begins "
-        "with entry {}",
-        base::Hex(coordinator.genesis_hash()));
-  }
-  if (claim.ca_digest() != base::View(context_->ca_digest)) {
-    return Unauthenticated(
-        "the session claim names another CA than this coordinator's: the "
-        "connection was not made with this coordinator's invite");
-  }
-  const auto account = coordinator.FindAccount(request.public_key());
-  if (!account.has_value()) {
-    return NotFound("no account has the key {}: open one with an invite first",
-                    base::Hex(request.public_key()));
-  }
-  CT_ASSIGN_OR_RETURN(Sessions::Token token,
-                      context_->sessions.Open(account->account, claim.nonce(), context_->now_ms()));
-  reply->set_token(std::move(token.bytes));
-  reply->set_expires_ms(token.expires_ms);
-  reply->set_account(account->account);
-  reply->set_next_sequence(account->next_sequence);
-  reply->set_log_time_ms(coordinator.log_time_ms());
-  reply->set_role(account->role);
-  return OkStatus();
 }
 
 grpc::ServerUnaryReactor* CoordinatorService::GetConsistency(
@@ -114,18 +54,17 @@ grpc::ServerUnaryReactor* CoordinatorService::GetConsistency(
 grpc::ServerUnaryReactor* CoordinatorService::OpenSession(grpc::CallbackServerContext* call,
                                                           const v1::OpenSessionRequest* request,
                                                           v1::OpenSessionReply* reply) {
-  return Answer(call, "OpenSession", [&] { return OpenSessionNow(*request, reply); });
+  return Answer(call, "OpenSession", [&]() -> Status {
+    CT_ASSIGN_OR_RETURN(
+        *reply, server::OpenSession(context_->coordinator, &context_->sessions, context_->ca_digest,
+                                    *request, context_->now_ms()));
+    return OkStatus();
+  });
 }
 
 Status CoordinatorService::CheckSubmit(const grpc::CallbackServerContext& call,
                                        const v1::SubmitRequest& request, uint64_t* account) {
-  const std::string& payload = request.intent().payload();
-  if (payload.size() > ledger::kMaxEntryBytes || request.intent().signature().size() != 64) {
-    return InvalidArgument(
-        "an intent of {} bytes with a signature of {}: at most {} and exactly 64", payload.size(),
-        request.intent().signature().size(), ledger::kMaxEntryBytes);
-  }
-  CT_ASSIGN_OR_RETURN(const v1::Intent intent, ledger::DecodeIntent(payload));
+  CT_ASSIGN_OR_RETURN(const v1::Intent intent, OpenIntent(request));
   *account = intent.account();
   if (intent.has_account_open()) return OkStatus();
   CT_ASSIGN_OR_RETURN(const uint64_t caller, context_->Authenticate(call));
@@ -150,16 +89,8 @@ grpc::ServerUnaryReactor* CoordinatorService::Submit(grpc::CallbackServerContext
   context_->coordinator.Submit(
       request->intent(), [this, reactor, request, reply, account](SubmitOutcome outcome) {
         const Status status = Guarded("Submit", [&]() -> Status {
-          if (IsOurFailure(outcome.status)) return outcome.status;
-          reply->set_next_sequence(outcome.next_sequence);
-          reply->set_log_time_ms(outcome.log_time_ms);
-          if (outcome.status.ok()) {
-            reply->set_receipt(std::move(outcome.receipt));
-            return OkStatus();
-          }
-          *reply->mutable_refusal() = context_->coordinator.State(
-              account, v1::INTENT_REFUSED, base::View(base::Sha256Of(request->intent().payload())),
-              Message(outcome.status));
+          CT_ASSIGN_OR_RETURN(
+              *reply, AnswerSubmit(context_->coordinator, *request, account, std::move(outcome)));
           return OkStatus();
         });
         reactor->Finish(wire::ToGrpc(status));

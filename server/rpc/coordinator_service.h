@@ -51,7 +51,6 @@ class CoordinatorService final : public CoordinatorServiceBase {
                                                   v1::UploadReply* reply) override;
 
  private:
-  Status OpenSessionNow(const v1::OpenSessionRequest& request, v1::OpenSessionReply* reply);
   // The account an intent may be submitted for; checks its size and form.
   Status CheckSubmit(const grpc::CallbackServerContext& call, const v1::SubmitRequest& request,
                      uint64_t* account);

@@ -57,7 +57,8 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(call));
     CT_ASSIGN_OR_RETURN(const base::BlobKind kind, wire::BlobKindOf(request.kind()));
     CT_ASSIGN_OR_RETURN(digest_, base::HashFromBytes(request.digest()));
-    CT_RETURN_IF_ERROR(context_->coordinator.CheckRead(account, kind, digest_));
+    CT_ASSIGN_OR_RETURN(const uint64_t campaign,
+                        context_->coordinator.CheckRead(account, kind, digest_));
     if (!context_->transfers.Take(account)) {
       return ResourceExhausted("account {} has {} transfers running already; wait for one to end",
                                account, TransferSlots::kMaxOfAccount);
@@ -72,8 +73,8 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
       return OutOfRange("chunk {} was asked for; the blob has {}", next_,
                         wire::ChunkCount(size_bytes_));
     }
-    spdlog::info("account {} fetches {} {} ({} bytes) from chunk {}", account,
-                 base::BlobKindName(kind), base::Hex(digest_), size_bytes_, next_);
+    const uint64_t first_byte = next_ * base::kChunkBytes;
+    access_ = {0, account, kind, digest_, campaign, first_byte, size_bytes_ - first_byte};
     return OkStatus();
   }
 
@@ -90,6 +91,7 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   Status ReadNext() {
     const uint64_t length = wire::ChunkLength(size_bytes_, next_);
+    if (first_) CT_RETURN_IF_ERROR(context_->coordinator.RecordAccess(access_));
     CT_ASSIGN_OR_RETURN(std::string bytes, ReadAt(file_, next_ * base::kChunkBytes, length));
     grpc::ByteBuffer chunk = wire::EncodeChunk(first_ ? size_bytes_ : 0, std::move(bytes));
     if (!first_) cache_->Put(digest_, next_, chunk);
@@ -106,6 +108,7 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   ChunkCache* const cache_;
   std::optional<uint64_t> account_;  // holding a transfer slot
   base::Hash digest_{};
+  Access access_;  // recorded before the first chunk goes out
   ledger::FileHandle file_;
   uint64_t size_bytes_ = 0;
   uint64_t next_ = 0;

@@ -1,10 +1,19 @@
-// The auditors' HTTPS port. What it serves is checked against the log key, so its TLS need not be;
-// it shows the same certificate as the gRPC port.
+// The auditors' HTTPS port. Bundles and checkpoints are checked against the log key, so its TLS
+// need not be; a session is opened only over a connection whose certificate was (it is the gRPC
+// port's).
 //
 //   GET /vkey              the log's verifier key
 //   GET /checkpoint        the last signed head (C2SP tlog-checkpoint)
 //   GET /bundle            the whole log (ledger/FORMAT.md)
-//   GET /artifact/‹hex›    a blob everybody may read by its campaign's terms
+//   GET /artifact/‹hex›    a blob, or one range of it, as its campaign's terms let the caller read;
+//                          recorded (server/access_log.h). Without a session: what all may read
+//   POST /hello /session   Hello and OpenSession of coordinator.proto: encoded messages both ways.
+//   The
+//                          token travels as `authorization: Bearer ‹hex›`; it is of this port only
+//   POST /submit           Submit, of an ACCOUNT_OPEN only
+//
+// Refusals are text: 400 malformed, 401 no session, 403 not this caller's, 404 not there, 409 not
+// now, 416 no such range, 429 too much, 503 try again.
 //
 // At most 64 connections are served at a time. A client that does not read is dropped after ten
 // seconds, one that reads slower than 16 KiB/s after half a minute. Thread-safety: for one thread.

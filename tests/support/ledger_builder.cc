@@ -151,7 +151,8 @@ StatusOr<uint64_t> LedgerBuilder::TryJoin(uint64_t invite, uint64_t key_number) 
   open.set_key(key.public_key());
   open.set_invite(invite);
   open.set_token_signature(TestKey(token_keys_.at(invite)).SignDsse(kTokenType, Encode(claim)));
-  open.set_name(fmt::format("person {}", key_number));
+  open.set_name(next_name.empty() ? fmt::format("person {}", key_number) : next_name);
+  next_name.clear();
   return Try(0, open);
 }
 

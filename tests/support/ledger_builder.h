@@ -53,6 +53,7 @@ struct LedgerBuilder {
   std::vector<ledger::LoggedEntry> entries;
   uint64_t now_ms = 1'700'000'000'000;
   ledger::SigningKey log_key, operator_key, issuer_key;
+  std::string next_name;  // of the next account; empty: "person ‹key number›"
   // Last word on a SCORE before it is logged, for tests that need real D, E and phi.
   std::function<void(const v1::Aggregate&, v1::Score*)> finish_score;
 

@@ -10,6 +10,7 @@
 
 #include "proto/base/exit_codes.h"
 #include "proto/wire/certificates.h"
+#include "tests/integration/audit/https_server.h"
 #include "tests/support/catch.h"
 #include "tests/support/learning_world.h"
 #include "tests/support/status_matchers.h"
@@ -19,19 +20,7 @@ namespace {
 
 using testing::Refused;
 
-std::unique_ptr<httplib::SSLServer> MakeServer(const learning::TestFolder& folder) {
-  const auto identity = wire::LoadOrCreateIdentity(folder.File("tls"), 1'700'000'000'000);
-  REQUIRE(identity.ok());
-  return std::make_unique<httplib::SSLServer>(identity->identity_path.c_str(),
-                                              identity->identity_path.c_str());
-}
-
-struct Server {
-  learning::TestFolder folder;
-  std::unique_ptr<httplib::SSLServer> server = MakeServer(folder);
-  int port = 0;
-  std::thread thread;
-
+struct Server : HttpsServer {
   Server() {
     server->Get("/bundle", [](const httplib::Request&, httplib::Response& response) {
       response.set_chunked_content_provider("application/octet-stream",
@@ -57,66 +46,92 @@ struct Server {
             return offset < 1000 && sink.write("x", 1);
           });
     });
-    port = server->bind_to_any_port("127.0.0.1");
-    REQUIRE(port > 0);
-    thread = std::thread([this] { server->listen_after_bind(); });
-    while (!server->is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    server->Get("/moved", [](const httplib::Request&, httplib::Response& response) {
+      response.set_redirect("/bundle");
+    });
+    server->Get("/refused", [](const httplib::Request&, httplib::Response& response) {
+      response.status = 403;
+      response.set_content("not for \x1b[31myou\nnor for me" + std::string(10'000, 'x'),
+                           "text/plain");
+    });
+    Start();
   }
-  ~Server() {
-    server->stop();
-    thread.join();
-  }
-  FetchOptions Options(const std::string& path) const {
-    FetchOptions options;
-    options.host = "127.0.0.1";
-    options.port = static_cast<uint16_t>(port);
-    options.path = path;
-    options.output = folder.File("out");
-    return options;
+  StatusOr<uint64_t> Fetch(const std::string& path) const { return Fetch(HttpRequest{path}); }
+  StatusOr<uint64_t> Fetch(HttpRequest request, const std::string& ca = "",
+                           const std::string& name = wire::kServerName) const {
+    request.max_bytes = std::min(request.max_bytes, uint64_t{1} << 20);
+    const auto client = Client(ca, name);
+    return FetchToFile(client.get(), request, folder.File("out"));
   }
 };
 
 TEST_CASE("a file is fetched whole, or not at all") {
   const Server server;
-  const auto bytes = FetchToFile(server.Options("/bundle"));
+  const auto bytes = server.Fetch("/bundle");
   INFO(bytes.status());
   REQUIRE(bytes.ok());
   CHECK(*bytes == 100'000);
   CHECK(std::filesystem::file_size(server.folder.File("out")) == 100'000);
 
-  const auto broken = FetchToFile(server.Options("/broken"));
+  const auto broken = server.Fetch("/broken");
   CHECK(broken.status().code() == absl::StatusCode::kUnavailable);
   CHECK(ExitCodeOf(broken.status()) == kExitUnreachable);
   CHECK_FALSE(std::filesystem::exists(server.folder.File("out")));
 
-  const auto absent = FetchToFile(server.Options("/nothing"));
+  const auto absent = server.Fetch("/nothing");
   CHECK(Refused(absent, absl::StatusCode::kFailedPrecondition, "404"));
   CHECK(ExitCodeOf(absent.status()) == kExitRefused);
+  CHECK(Refused(server.Fetch("/moved"), absl::StatusCode::kFailedPrecondition, "302"));
 }
 
 TEST_CASE("size and time of a fetch are bounded") {
   const Server server;
-  FetchOptions small = server.Options("/bundle");
+  HttpRequest small{"/bundle"};
   small.max_bytes = 99'999;
-  CHECK(Refused(FetchToFile(small), absl::StatusCode::kResourceExhausted, "--max-bytes"));
+  CHECK(Refused(server.Fetch(small), absl::StatusCode::kResourceExhausted, "--max-bytes"));
   small.max_bytes = 100'000;
-  CHECK(FetchToFile(small).ok());
-  FetchOptions slow = server.Options("/slow");
+  CHECK(server.Fetch(small).ok());
+  HttpRequest slow{"/slow"};
   slow.timeout_ms = 200;
-  CHECK(Refused(FetchToFile(slow), absl::StatusCode::kDeadlineExceeded, "--timeout"));
-  CHECK_FALSE(std::filesystem::exists(slow.output));
+  CHECK(Refused(server.Fetch(slow), absl::StatusCode::kDeadlineExceeded, "--timeout"));
+  CHECK_FALSE(std::filesystem::exists(server.folder.File("out")));
+}
+
+TEST_CASE("what a stranger says is cut to a line of a terminal") {
+  const Server server;
+  const auto answer = server.Client()->Send({"/refused"}, [](std::string_view) {
+    return Internal("the body of a refusal is not content");
+  });
+  REQUIRE(answer.ok());
+  CHECK(answer->code == 403);
+  CHECK(answer->text == "not for ?[31myou");
+}
+
+TEST_CASE("with an invite's CA the server is verified, whatever its address") {
+  const Server server;
+  const learning::TestFolder other;
+  const auto stranger = wire::LoadOrCreateIdentity(other.File("tls"), WallClockMs());
+  const auto right = server.Fetch({"/bundle"}, server.identity.ca_pem);
+  INFO(right.status());
+  CHECK(right.ok());
+  const auto wrong = server.Fetch({"/bundle"}, stranger->ca_pem);
+  CHECK(Refused(wrong, absl::StatusCode::kPermissionDenied, "not the coordinator of the invite"));
+  CHECK(ExitCodeOf(wrong.status()) == kExitRefused);
+  CHECK_FALSE(server.Fetch({"/bundle"}, server.identity.ca_pem, "another-name").ok());
 }
 
 TEST_CASE("a port where nobody answers is unreachable") {
-  FetchOptions options;
+  const learning::TestFolder folder;
+  std::unique_ptr<HttpsClient> client;
   {
     const Server server;
-    options = server.Options("/bundle");
+    client = server.Client();
   }
-  options.output = (std::filesystem::temp_directory_path() / "crowdteach-nobody").string();
-  const auto nobody = FetchToFile(options);
+  const auto nobody = FetchToFile(client.get(), {"/bundle"}, folder.File("out"));
   CHECK(ExitCodeOf(nobody.status()) == kExitUnreachable);
-  CHECK_FALSE(std::filesystem::exists(options.output));
+  CHECK_FALSE(std::filesystem::exists(folder.File("out")));
+  const auto unknown = HttpsClient::Make({{"no-such-host.invalid", 1}, "", ""});
+  CHECK(ExitCodeOf(unknown.status()) == kExitUnreachable);
 }
 
 TEST_CASE("addresses are a host and a port") {
@@ -127,6 +142,8 @@ TEST_CASE("addresses are a host and a port") {
   }
   CHECK(ParseAddress("localhost:8443")->port == 8443);
   CHECK(ParseAddress("[::1]:80")->host == "::1");
+  CHECK(ParseAddress("https://teach.example.org:7701/")->host == "teach.example.org");
+  CHECK_FALSE(ParseAddress("http://teach.example.org:7701").ok());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -51,6 +52,7 @@ Outcome Run(std::vector<std::string> words) {
   cli::Action action;
   AddVerify(app, action);
   AddShow(app, action);
+  AddReport(app, action);
   AddReceipt(app, action);
   words.insert(words.begin(), "crowdteach-audit");
   std::vector<char*> argv;
@@ -194,6 +196,39 @@ TEST_CASE("verify is 0 for what a bundle or an export holds, 7 for artifacts tha
   CHECK(asked.out.find("MISSING: ") != std::string::npos);
   CHECK(asked.out.ends_with("audit: incomplete: what could be checked verifies\n"));
   CHECK(desk.Ask("verify", "log.bundle").code == kExitOk);
+}
+
+TEST_CASE("a report is written of what verifies, and nothing of what does not") {
+  const Desk desk;
+  const std::string page = desk.folder.File("report.html");
+  const std::string good = BundleOf(desk.small.log);
+  std::string bad = good;
+  bad[bad.size() / 2] ^= 1;
+  desk.Write("bad", bad);
+  const Outcome refused = desk.Ask("report", "bad", {"-o", page});
+  CHECK(refused.code == kExitDisproved);
+  CHECK(refused.error.find("no report is written") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(page));
+  CHECK(desk.Ask("report", "log.bundle", {"-o", page}).code == kExitOk);
+  CHECK(learning::ReadBytes(page).find("<strong>Verified</strong>") != std::string::npos);
+  // What is there stays when the next does not verify.
+  CHECK(desk.Ask("report", "bad", {"-o", page}).code == kExitDisproved);
+  CHECK(std::filesystem::exists(page));
+  std::filesystem::create_directory(desk.folder.File("artifacts"));
+  CHECK(desk.Ask("report", "", {"-o", page}).code == kExitIncomplete);
+  CHECK(learning::ReadBytes(page).find("<strong>Verified in part</strong>") != std::string::npos);
+  CHECK(desk.Ask("report", "log.bundle", {"-o", page, "--campaign", "99"}).code == kExitUsage);
+  CHECK(desk.Ask("report", "log.bundle", {"-o", desk.folder.File("no/where")}).code == kExitIo);
+}
+
+TEST_CASE("the key may be in an invite") {
+  const Desk desk;
+  desk.Write("auditor.invite", "# An invite.\nversion = 1\nlog_vkey = \"" + desk.key + "\"\n");
+  desk.Write("other.invite", "version = 1\nlog_vkey = \"nonsense\"\n");
+  CHECK(Run({"verify", desk.folder.File("log.bundle"), "--key", desk.folder.File("auditor.invite")})
+            .code == kExitOk);
+  CHECK(Run({"verify", desk.folder.File("log.bundle"), "--key", desk.folder.File("other.invite")})
+            .code == kExitUsage);
 }
 
 TEST_CASE("an empty log verifies, and shows that it is empty") {

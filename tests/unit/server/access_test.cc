@@ -32,7 +32,7 @@ struct ReadWorld : SmallWorld {
   }
 
   Status Read(std::optional<uint64_t> account, BlobKind kind, const base::Hash& digest) const {
-    return MayRead(log.state, MarksOf(log), account, kind, digest);
+    return MayRead(log.state, MarksOf(log), account, kind, digest).status();
   }
   // The readers among owner, auditor, teacher, stranger, other owner and everybody.
   std::string Readers(BlobKind kind, const base::Hash& digest) const {

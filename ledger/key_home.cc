@@ -1,0 +1,45 @@
+#include "ledger/key_home.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace crowdteach::ledger {
+namespace {
+
+StatusOr<SigningKey> LoadOrMakeKey(const std::string& path) {
+  if (!std::filesystem::exists(path)) CT_RETURN_IF_ERROR(SigningKey::Generate().Save(path));
+  return SigningKey::Load(path);
+}
+
+}  // namespace
+
+Status MakePrivateFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, path);
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
+  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", path);
+  if ((info.st_mode & 077) == 0) return OkStatus();
+  return PermissionDenied("{} holds a secret key but others may enter it; run: chmod 700 {}", path,
+                          path);
+}
+
+StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
+  CT_RETURN_IF_ERROR(MakePrivateFolder(path));
+  CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(path + "/lock", O_RDWR | O_CREAT, 0600));
+  if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) {
+    return Unavailable(
+        "another crowdteach is using {}; one key is one person: wait for it, "
+        "or pass another --home",
+        path);
+  }
+  CT_ASSIGN_OR_RETURN(SigningKey key, LoadOrMakeKey(path + "/key"));
+  return KeyHome(path, std::move(lock), std::move(key));
+}
+
+}  // namespace crowdteach::ledger
