@@ -21,6 +21,7 @@ namespace crowdteach::wire {
 inline constexpr int kMaxMessageBytes = 2 << 20;
 inline constexpr int kKeepaliveMs = 30'000;
 inline constexpr int kMinPingIntervalMs = 20'000;
+inline constexpr int kConnectTimeoutMs = 10'000;  // of one address of a name
 inline constexpr int kMaxStreamsPerConnection = 64;
 inline constexpr uint32_t kProtocolVersion = 1;
 

@@ -60,6 +60,7 @@ grpc::ServerUnaryReactor* CoordinatorService::Hello(grpc::CallbackServerContext*
     CT_ASSIGN_OR_RETURN(*reply->mutable_genesis_receipt(), context_->coordinator.Receipt(0));
     reply->set_log_time_ms(context_->coordinator.log_time_ms());
     reply->set_nonce(context_->sessions.NewNonce(context_->now_ms()));
+    for (const std::string& address : context_->addresses) reply->add_addresses(address);
     return OkStatus();
   });
 }
@@ -179,6 +180,16 @@ grpc::ServerUnaryReactor* CoordinatorService::GetReceipt(grpc::CallbackServerCon
                         request->has_index() ? context_->coordinator.Receipt(request->index())
                                              : context_->coordinator.ReceiptOfSequence(
                                                    account, request->sequence()));
+    return OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::ListEntries(grpc::CallbackServerContext* call,
+                                                          const v1::ListEntriesRequest* request,
+                                                          v1::ListEntriesReply* reply) {
+  return Answer(call, "ListEntries", [&]() -> Status {
+    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(*call));
+    *reply = context_->coordinator.Entries(account, request->first_index());
     return OkStatus();
   });
 }
