@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
 #include "ledger/canonical.h"
@@ -29,6 +31,12 @@ Status MakePrivateFolder(const std::string& path) {
   if ((info.st_mode & 077) == 0) return OkStatus();
   return PermissionDenied("{} holds a secret key but others may enter it; run: chmod 700 {}", path,
                           path);
+}
+
+Status RemoveIfThere(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  return error ? ErrnoStatus(error.value(), path) : OkStatus();
 }
 
 StatusOr<ledger::SigningKey> LoadOrMakeKey(const std::string& path) {
@@ -76,6 +84,45 @@ Status Home::SaveInvite(std::string_view text) {
   return base::WriteFileDurably(path_ + "/invite.toml", text, kPrivate);
 }
 
+Status Home::SaveServer(const std::string& address) {
+  if (address.empty()) return RemoveIfThere(path_ + "/server");
+  return base::WriteFileDurably(path_ + "/server", address + "\n", kPrivate);
+}
+
+Status Home::SaveAddresses(const std::vector<std::string>& addresses) {
+  if (addresses.empty()) return RemoveIfThere(path_ + "/addresses");
+  std::string text;
+  for (const std::string& address : addresses) text += address + "\n";
+  return base::WriteFileDurably(path_ + "/addresses", text, kPrivate);
+}
+
+StatusOr<std::vector<std::string>> Home::LoadAddresses() const {
+  std::vector<std::string> addresses;
+  for (const char* name : {"/server", "/addresses"}) {
+    const StatusOr<std::string> text = base::ReadFile(path_ + name, kSmallFileBytes);
+    if (absl::IsNotFound(text.status())) continue;
+    CT_RETURN_IF_ERROR(text.status());
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);) addresses.push_back(line);
+  }
+  return addresses;
+}
+
+Status Home::SaveFetched(uint64_t next_index) {
+  return base::WriteFileDurably(path_ + "/fetched", fmt::format("{}\n", next_index), kPrivate);
+}
+
+StatusOr<uint64_t> Home::LoadFetched() const {
+  const std::string path = path_ + "/fetched";
+  const StatusOr<std::string> text = base::ReadFile(path, kSmallFileBytes);
+  if (absl::IsNotFound(text.status())) return 0;
+  CT_RETURN_IF_ERROR(text.status());
+  uint64_t index = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), index);
+  if (error == std::errc() && std::string_view(end) == "\n") return index;
+  return DataLoss("{} does not hold a number; remove it, and it is made anew", path);
+}
+
 StatusOr<std::string> Home::LoadInvite() const {
   return base::ReadFile(path_ + "/invite.toml", kSmallFileBytes);
 }
@@ -85,9 +132,7 @@ Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
   if (intent.has_value()) {
     return base::WriteFileDurably(path, ledger::Encode(*intent), kPrivate);
   }
-  std::error_code error;
-  std::filesystem::remove(path, error);
-  return error ? ErrnoStatus(error.value(), path) : OkStatus();
+  return RemoveIfThere(path);
 }
 
 StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {

@@ -16,6 +16,7 @@ namespace crowdteach::client {
 struct JoinOptions {
   std::string home;         // default: ~/.crowdteach
   std::string invite_path;  // empty: the invite kept in the home
+  std::string server;       // empty: where the invite, or the coordinator since, says
   std::string name;         // of a new account; empty: the user's
 };
 void AddJoinOptions(CLI::App* command, JoinOptions* options);
