@@ -1,12 +1,14 @@
 #include "client/teaching.h"
 
+#include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "client/inbox.h"
+#include "client/leaving.h"
 #include "ledger/entry.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
@@ -14,39 +16,6 @@
 
 namespace crowdteach::client {
 namespace {
-
-// What the stream thread hands to the teaching thread.
-class Inbox {
- public:
-  void Put(v1::Notice notice) {
-    const std::lock_guard lock(mutex_);
-    notices_.push_back(std::move(notice));
-    changed_.notify_one();
-  }
-  void End(Status status) {
-    const std::lock_guard lock(mutex_);
-    end_ = std::move(status);
-    ended_ = true;
-    changed_.notify_one();
-  }
-  // False at the end of the stream; then `end()` says why.
-  bool Take(v1::Notice* notice) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_ || !notices_.empty(); });
-    if (notices_.empty()) return false;
-    *notice = std::move(notices_.front());
-    notices_.pop_front();
-    return true;
-  }
-  const Status& end() const { return end_; }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<v1::Notice> notices_;
-  bool ended_ = false;
-  Status end_;
-};
 
 uint64_t RoundSeed(uint64_t seed, uint64_t campaign, uint32_t round, uint64_t account) {
   std::string text = "crowdteach/v1/train\n";
@@ -73,12 +42,14 @@ class Teaching {
         open_(open),
         trainer_(trainer),
         observer_(observer),
-        stop_(std::move(stop)) {}
+        stop_(stop),
+        leaving_(std::move(stop)) {}
 
   // One connection: until the stream ends. OK means the campaign is over for us.
   Status Attend();
   // Whether to come back after `ended`, what Attend returned.
   bool MayComeBack(const Status& ended) const;
+  const Leaving& leaving() const { return leaving_; }
 
  private:
   Status Take(const v1::Notice& notice);
@@ -91,6 +62,10 @@ class Teaching {
   Status DeliverOrTell(const PreparedRound& prepared);
   StatusOr<VerifiedEntry> ReceiptOf(const v1::Notice& notice, int i, v1::Intent::BodyCase body);
   Status Forget(uint32_t round);
+  // Takes what comes until the campaign is over, the stream ends or there is leave to go.
+  Status TakeAll(Inbox* inbox);
+
+  void OnStop(Inbox* inbox);  // on whichever thread requests it
 
   Home* const home_;
   const TeachingOptions& options_;
@@ -98,6 +73,7 @@ class Teaching {
   LocalTrainer* const trainer_;
   TeachingObserver* const observer_;
   const std::stop_token stop_;
+  Leaving leaving_;
   std::unique_ptr<Session> session_;
   bool over_ = false;
   bool connected_ = false;  // the last Attend opened a session
@@ -149,7 +125,11 @@ StatusOr<PreparedRound> Teaching::Prepare(const v1::RoundOpen& round) {
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob,
                       home_->blobs().Adopt(base::BlobKind::kUpdate, update_path));
   PreparedRound prepared{options_.campaign, round.round(), blob.digest, base::RandomBytes(32)};
-  CT_RETURN_IF_ERROR(home_->SaveRound(prepared));
+  if (const Status saved = home_->SaveRound(prepared); !saved.ok()) {
+    // Nobody would ever ask for it again, and the disk may be full of such.
+    const Status removed = home_->blobs().Remove(blob.digest);
+    return removed.ok() ? saved : Annotate(saved, Message(removed));
+  }
   CT_RETURN_IF_ERROR(home_->blobs().Remove(base_digest));  // the next round has another
   return prepared;
 }
@@ -167,6 +147,7 @@ Status Teaching::OnTask(const v1::Notice& notice) {
     CT_RETURN_IF_ERROR(made.status());
     prepared = *std::move(made);
   }
+  CT_RETURN_IF_ERROR(leaving_.Promise(round.round()));
   if (open_.terms().open_commitments()) return DeliverOrTell(*prepared);
   v1::Intent body;
   v1::UpdateCommit* commit = body.mutable_update_commit();
@@ -178,6 +159,7 @@ Status Teaching::OnTask(const v1::Notice& notice) {
   const StatusOr<VerifiedEntry> logged = session_->Submit(std::move(body));
   if (IsRefusal(logged.status())) {  // too late, mostly: the round goes on without us
     observer_->Trouble(logged.status(), 0);
+    leaving_.Kept(round.round());
     return OkStatus();
   }
   CT_RETURN_IF_ERROR(logged.status());
@@ -201,12 +183,25 @@ Status Teaching::Deliver(const PreparedRound& prepared) {
 }
 
 Status Teaching::DeliverOrTell(const PreparedRound& prepared) {
-  const Status delivered = Deliver(prepared);
+  leaving_.Delivering(prepared.round);
+  Status delivered = Deliver(prepared);
   if (IsRefusal(delivered)) {
     observer_->Trouble(delivered, 0);
-    return OkStatus();
+    delivered = OkStatus();
   }
+  if (delivered.ok()) leaving_.Kept(prepared.round);
   return delivered;
+}
+
+void Teaching::OnStop(Inbox* inbox) {
+  bool first = false;
+  const Leaving::Owed owed = leaving_.OnStop(&first);
+  if (owed.round == 0) {
+    session_->Cancel();
+  } else if (first) {
+    observer_->Leaving(owed.round, owed.delivering, Leaving::kWait);
+  }
+  inbox->Wake();
 }
 
 Status Teaching::OnCommitClosed(const v1::Notice& notice) {
@@ -250,7 +245,10 @@ Status Teaching::OnSettled(const v1::Notice& notice) {
   return Forget(score.round());
 }
 
-Status Teaching::Forget(uint32_t round) { return home_->ForgetRound(options_.campaign, round); }
+Status Teaching::Forget(uint32_t round) {
+  leaving_.Kept(round);
+  return home_->ForgetRound(options_.campaign, round);
+}
 
 Status Teaching::Take(const v1::Notice& notice) {
   switch (notice.kind()) {
@@ -272,6 +270,7 @@ Status Teaching::Take(const v1::Notice& notice) {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                           ReceiptOf(notice, 0, v1::Intent::kUpdateReject));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
+      leaving_.Kept(notice.round());
       observer_->Rejected(notice.round(), entry.logged.intent.update_reject().reason());
       return OkStatus();
     }
@@ -308,6 +307,9 @@ Status Teaching::Attend() {
   connected_ = false;
   CT_ASSIGN_OR_RETURN(session_, Session::Connect(home_, options_.session));
   connected_ = true;
+  // What was settled while we were away. An older coordinator cannot list it.
+  const Status fetched = session_->FetchReceipts();
+  if (!fetched.ok() && !IsRefusal(fetched)) return fetched;
   Inbox inbox;
   std::thread stream([&] {
     inbox.End(session_->Attend(options_.campaign, [&](const v1::Notice& notice) {
@@ -321,15 +323,24 @@ Status Teaching::Attend() {
   });
   Status result = OkStatus();
   {
-    const std::stop_callback cancel(stop_, [this] { session_->Cancel(); });
-    v1::Notice notice;
-    while (result.ok() && !over_ && inbox.Take(&notice)) result = Take(notice);
+    const std::stop_callback on_stop(stop_, [&] { OnStop(&inbox); });
+    result = TakeAll(&inbox);
     session_->Cancel();
     stream.join();
   }
   if (!result.ok() || over_) return result;
-  if (stop_.stop_requested()) return absl::CancelledError("stopped");
+  if (leaving_.MayGo()) return leaving_.Left();
   return inbox.end().ok() ? FromPeer(Unavailable("the coordinator ended the stream")) : inbox.end();
+}
+
+Status Teaching::TakeAll(Inbox* inbox) {
+  v1::Notice notice;
+  while (!over_ && !leaving_.MayGo()) {
+    const Inbox::Got got = inbox->Take(&notice, leaving_.until());
+    if (got == Inbox::Got::kEnd) break;
+    if (got == Inbox::Got::kNotice) CT_RETURN_IF_ERROR(Take(notice));
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -338,21 +349,28 @@ Status Teach(Home* home, const TeachingOptions& options, const v1::CampaignOpen&
              LocalTrainer* trainer, TeachingObserver* observer, const std::stop_token& stop) {
   Teaching teaching(home, options, open, trainer, observer, stop);
   wire::Backoff backoff({});
-  for (;;) {
+  while (!teaching.leaving().MayGo()) {
     const auto begun = std::chrono::steady_clock::now();
     const Status ended = teaching.Attend();
-    if (ended.ok() || stop.stop_requested()) {
-      return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
+    if (ended.ok()) return ended;
+    if (teaching.leaving().MayGo()) break;
+    if (!teaching.MayComeBack(ended)) {
+      const bool stopped_us = absl::IsCancelled(ended) && stop.stop_requested();
+      return stopped_us ? teaching.leaving().Left() : ended;
     }
-    if (!teaching.MayComeBack(ended)) return ended;
     if (std::chrono::steady_clock::now() - begun > std::chrono::minutes(1)) backoff.Reset();
     const uint64_t wait_ms = backoff.NextMs();
     observer->Trouble(ended, wait_ms);
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock(mutex);
-    stopped.wait_for(lock, stop, std::chrono::milliseconds(wait_ms), [] { return false; });
+    if (stop.stop_requested()) {  // something is still to be delivered
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    } else {
+      stopped.wait_for(lock, stop, std::chrono::milliseconds(wait_ms), [] { return false; });
+    }
   }
+  return teaching.leaving().Left();
 }
 
 }  // namespace crowdteach::client

@@ -7,8 +7,13 @@
 // Not one byte of an update leaves before the closed commit phase was verified. What was committed
 // to is durable in the home, so a killed teacher goes on where it was. Lost connections come back
 // with backoff; only refusals and local errors end it.
+//
+// A stop ends training at once. What was committed to is still uploaded and revealed when its
+// upload phase is open or opens within a minute; it may be gone for good otherwise, as the round
+// does not wait. Nothing else is waited for: scores and receipts are fetched the next time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -35,6 +40,9 @@ class TeachingObserver {
   virtual void Aborted(uint32_t round, v1::AbortReason reason) = 0;
   virtual void Rejected(uint32_t round, v1::RejectReason reason) = 0;
   virtual void Phase(const std::string& what) = 0;  // the campaign ended, closed, is refunded
+  // A stop was requested and the update of `round` is still owed: it is `uploading`, or its upload
+  // phase is waited for, `wait` at most. Called on the thread that requested it.
+  virtual void Leaving(uint32_t round, bool uploading, std::chrono::seconds wait) = 0;
   virtual void Trouble(const Status& status, uint64_t retry_in_ms) = 0;
 };
 
@@ -45,7 +53,8 @@ struct TeachingOptions {
   bool until_refund = true;  // else Teach returns when there are no further rounds
 };
 
-// Returns OK at the campaign's end; kCancelled after `stop`; otherwise the error that ended it.
+// Returns OK at the campaign's end; kCancelled after `stop`, the message saying whether something
+// is owed; otherwise the error that ended it.
 Status Teach(Home* home, const TeachingOptions& options, const v1::CampaignOpen& open,
              LocalTrainer* trainer, TeachingObserver* observer, const std::stop_token& stop);
 

@@ -1,5 +1,6 @@
 // crowdteach teach: joins a campaign with one command and teaches until it is settled.
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -15,12 +16,15 @@
 #include "client/commands/patience.h"
 #include "client/commands/teaching_lines.h"
 #include "client/commands/terms_text.h"
+#include "client/records.h"
 #include "client/teaching.h"
+#include "client/wallet.h"
 #include "learning/data/readers.h"
 #include "learning/data/shards.h"
 #include "learning/fixed_point.h"
 #include "proto/base/bytes.h"
 #include "proto/cli/signals.h"
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
@@ -84,14 +88,25 @@ StatusOr<learning::ExamplesFile> ReadData(const TeachOptions& options, const v1:
   return learning::TakeShard(all, terms, shard);
 }
 
-Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open) {
-  fmt::print("{}", TermsText(open));
+// Whether a line can be read; false: a stop was requested.
+bool WaitForInput(const std::stop_token& stop) {
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (!stop.stop_requested()) {
+    if (poll(&input, 1, 100) > 0) return true;
+  }
+  return false;
+}
+
+Status AskToAgree(const TeachOptions& options, const v1::CampaignOpen& open,
+                  const std::stop_token& stop) {
+  cli::Print(TermsText(open));
   if (options.yes) return OkStatus();
   if (isatty(STDIN_FILENO) == 0) {
     return FailedPrecondition("nobody is here to agree to these terms; pass --yes to agree");
   }
   fmt::print("Do you agree? Your stake is locked when you do. [y/N] ");
   std::fflush(stdout);
+  if (!WaitForInput(stop)) return absl::CancelledError("not joined: nothing was agreed to");
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return OkStatus();
@@ -118,44 +133,56 @@ Status Enrol(Session* session, uint64_t campaign, uint64_t examples) {
   return OkStatus();
 }
 
+// " (2629 held, 2000 at stake)": of the receipts in the home, which were checked when they came.
+std::string BalanceText(const std::string& home, uint64_t campaign) {
+  const StatusOr<Records> records = ReadRecords(home, std::nullopt);
+  if (!records.ok() || records->Account() == nullptr) return "";
+  const Wallet wallet = MakeWallet(records->Account()->entry.index(), records->Entries());
+  for (const CampaignMoney& money : wallet.campaigns) {
+    if (money.campaign != campaign) continue;
+    return fmt::format(" ({} held, {} at stake)", money.held, money.stake);
+  }
+  return "";
+}
+
 Status PrintBalance(Home* home, const SessionOptions& session_options, uint64_t campaign) {
   CT_ASSIGN_OR_RETURN(const auto session, Session::Connect(home, session_options));
-  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account, session->GetAccount());
-  fmt::print("account {} ({}): {} credits free", account.account(), account.name(),
-             account.available());
-  for (const auto& stake : account.stakes()) {
-    if (stake.campaign() != campaign) continue;
-    fmt::print(", {} held, {} at stake, total score {:+.6f} nats", stake.held(), stake.stake(),
-               learning::FromQ32(stake.score_q32()));
+  const Status fetched = session->FetchReceipts();
+  // One that is too old to list entries: what came by itself is all there is.
+  if (!fetched.ok() && !absl::IsFailedPrecondition(fetched)) return fetched;
+  CT_ASSIGN_OR_RETURN(const Records records, ReadRecords(home->path(), std::nullopt));
+  const Wallet wallet = MakeWallet(session->account(), records.Entries());
+  fmt::print("account {} ({}): {} credits free", wallet.account, wallet.name, wallet.available);
+  for (const CampaignMoney& money : wallet.campaigns) {
+    if (money.campaign != campaign) continue;
+    fmt::print(", {} held, {} at stake, total score {:+.6f} nats", money.held, money.stake,
+               learning::FromQ32(money.score_q32));
   }
   fmt::print("; receipts in {}/receipts\n", home->path());
   return OkStatus();
 }
 
-StatusOr<int> RunTeach(const TeachOptions& options) {
-  const cli::StopOnSignals signals;
+Status TeachCampaign(const TeachOptions& options, const std::stop_token& stop) {
   CT_ASSIGN_OR_RETURN(const Behaviour behaviour, ParseBehaviour(options.behaviour));
   CT_ASSIGN_OR_RETURN(const learning::RunnerOptions runner, FindWorker(options.worker));
   // What can be wrong before there is a campaign.
   CT_RETURN_IF_ERROR(ReadShard(options).status());
   CT_RETURN_IF_ERROR(learning::CheckDataset(options.data));
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::TEACHER, Account::kMayOpen));
-  CT_ASSIGN_OR_RETURN(const uint64_t campaign,
-                      ChooseCampaign(options, joined.session.get(), signals.token()));
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign, ChooseCampaign(options, joined.session.get(), stop));
   Session* const session = joined.session.get();
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
-                      Patiently(signals.token(), [&] { return session->FindCampaign(campaign); }));
+                      Patiently(stop, [&] { return session->FindCampaign(campaign); }));
   const v1::CampaignOpen& open = entry.logged.intent.campaign_open();
 
   CT_ASSIGN_OR_RETURN(const learning::ExamplesFile data, ReadData(options, open.terms().data()));
   CT_ASSIGN_OR_RETURN(const bool enrolled,
-                      Patiently(signals.token(), [&] { return IsEnrolled(session, campaign); }));
-  if (!enrolled) CT_RETURN_IF_ERROR(AskToAgree(options, open));
+                      Patiently(stop, [&] { return IsEnrolled(session, campaign); }));
+  if (!enrolled) CT_RETURN_IF_ERROR(AskToAgree(options, open, stop));
   const uint64_t examples = std::min(data.count(), open.terms().max_examples());
   CT_ASSIGN_OR_RETURN(const auto trainer,
                       LocalTrainer::Make(runner, open.terms(), &data, behaviour));
-  CT_RETURN_IF_ERROR(
-      Patiently(signals.token(), [&] { return Enrol(session, campaign, examples); }));
+  CT_RETURN_IF_ERROR(Patiently(stop, [&] { return Enrol(session, campaign, examples); }));
   fmt::print("teaching campaign {} with {} examples as account {}\n", campaign, data.count(),
              session->account());
   std::fflush(stdout);
@@ -167,13 +194,26 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   teaching.until_refund = !options.leave_at_end;
   teaching.seed =
       options.seed.has_value() ? *options.seed : base::ReadU64(base::RandomBytes(8).data());
-  TeachingLines observer(open.terms());
-  CT_RETURN_IF_ERROR(
-      Teach(joined.home.get(), teaching, open, trainer.get(), &observer, signals.token()));
-  CT_RETURN_IF_ERROR(Patiently(signals.token(), [&] {
-    return PrintBalance(joined.home.get(), joined.session_options, campaign);
-  }));
-  return 0;
+  TeachingLines observer(
+      open.terms(), [&joined, campaign] { return BalanceText(joined.home->path(), campaign); });
+  CT_RETURN_IF_ERROR(Teach(joined.home.get(), teaching, open, trainer.get(), &observer, stop));
+  return Patiently(
+      stop, [&] { return PrintBalance(joined.home.get(), joined.session_options, campaign); });
+}
+
+StatusOr<int> RunTeach(const TeachOptions& options) {
+  const cli::StopOnSignals signals;
+  const Status ended = TeachCampaign(options, signals.token());
+  if (absl::IsCancelled(ended) && signals.token().stop_requested()) {
+    fmt::print("{}; the same command goes on\n", Message(ended));
+    return kExitOk;
+  }
+  if (absl::IsResourceExhausted(ended) && !IsFromPeer(ended)) {
+    return ResourceExhausted("{}: free some space; nothing is lost, the same command goes on",
+                             Message(ended));
+  }
+  CT_RETURN_IF_ERROR(ended);
+  return kExitOk;
 }
 
 }  // namespace
