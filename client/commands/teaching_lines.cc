@@ -53,7 +53,7 @@ void TeachingLines::Progress(const std::string& text) {
 }
 
 void TeachingLines::Waiting(uint32_t next_round) {
-  Stage(fmt::format("waiting for round {}", next_round));
+  Progress(fmt::format("waiting for round {}", next_round));
 }
 
 void TeachingLines::Training(uint32_t round, uint64_t batch, uint64_t batches, double loss_nats) {

@@ -61,8 +61,8 @@ table inet fw {{
     jump cut
     ct state invalid drop
     ct state established,related accept
-    iifname {{ "te1", "te2" }} tcp dport {PORT} accept
-    iifname "au" tcp dport {WEB_PORT} accept
+    iifname {{ "te1", "te2" }} oifname "co" tcp dport {PORT} accept
+    iifname "au" oifname "co" tcp dport {WEB_PORT} accept
   }}
   chain nat {{
     type nat hook postrouting priority 100;

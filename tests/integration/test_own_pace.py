@@ -132,7 +132,7 @@ class OwnState(CrowdTest):
     def check_money(self, teachers):
         """Wallets and explanations say what the audit says."""
         shown = self.audited()["campaigns"][0]
-        rate = shown["credits_per_nat"] if "credits_per_nat" in shown else 10000
+        rate = 1000
         for who in teachers:
             wallet = self.wallet(who)
             self.assertTrue(wallet["up_to_date"], wallet)
@@ -154,7 +154,7 @@ class OwnState(CrowdTest):
 
     def test_a_campaign(self):
         self.set_up_people()
-        self.launch(rounds=2, teachers=2, quorum=2)
+        self.launch(rounds=2, teachers=2, quorum=2, credits_per_nat=1000)
         self.watch()
         ada, bob = self.teach("ada"), self.teach("bob", "--behaviour", "sign-flip")
         self.until(lambda view: view["settled_rounds"] == 1, "first settled round")
