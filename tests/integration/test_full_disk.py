@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import network
-from support import IO, OK, CrowdTest, status_is
+from support import IO, OK, CrowdTest, wait_for
 
 
 class Disk(CrowdTest):
@@ -60,7 +60,7 @@ class Disk(CrowdTest):
             self.fails_for_space(self.teach("ada", shard="1/2"))
             self.free()
         ada = self.teach("ada", shard="1/2")
-        self.until(status_is("ada", "committed"), "commitment of ada")
+        wait_for(lambda: "committed (entry" in ada.log(), "commitment of ada")
         # Committed: no room for what the coordinator signs of the upload.
         self.fill()
         bob.resume()
@@ -73,7 +73,6 @@ class Disk(CrowdTest):
         self.close()
         for teacher in (ada, bob):
             self.assertEqual(teacher.wait(), OK, teacher.log())
-        folder = self.export()
         for seat in self.audited("again")["campaigns"][0]["rounds"][0]["teachers"]:
             self.assertTrue(seat["included"], seat)
         commits = [r for r in json.loads(self.crowdteach("receipts", "ada", "--format", "json"))
