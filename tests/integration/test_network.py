@@ -165,7 +165,7 @@ class Behind(NetworkTest):
         time.sleep(max(0, begun + network.NAT_TIMEOUT_S + 15 - time.monotonic()))
         self.assertNotIn("trying again", ada.log())
         self.until(lambda view: not [t for t in view["teachers"] if t["name"] == "bob"][0]
-                   ["connected"], "word that bob is away")
+                   ["connected"], "word that bob is away", patience_s=120)
         # Round 2 is where the link breaks: slow enough to hit the middle.
         self.network.slow("te1", 8)
         bob.resume()
@@ -195,7 +195,7 @@ class Behind(NetworkTest):
         self.network.cut("te1")
         cut = time.monotonic()
         there = self.part_bytes()
-        wait_for(lambda: "trying again" in ada.log(), "ada's word that the link is dead", 75)
+        wait_for(lambda: "trying again" in ada.log(), "ada's word that the link is dead", 100)
         noticed_s = time.monotonic() - cut
         self.network.heal()
         healed = time.monotonic()
