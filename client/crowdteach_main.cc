@@ -12,6 +12,9 @@ int main(int argc, char** argv) {
   crowdteach::cli::Action action;
   crowdteach::client::AddCheckData(app, action);
   crowdteach::client::AddTeach(app, action);
+  crowdteach::client::AddStatus(app, action);
+  crowdteach::client::AddWallet(app, action);
+  crowdteach::client::AddReceipts(app, action);
   crowdteach::client::AddJoin(app, action);
   crowdteach::client::AddLaunch(app, action);
   crowdteach::client::AddWatch(app, action);

@@ -75,7 +75,7 @@ Status Enrolment::Complete(Session* session, const std::stop_token& stop) {
   }
   if (!enrolled_) CT_RETURN_IF_ERROR(Enrol(session));
   enrolled_ = true;
-  observer_.Teaching(campaign_, joining_->examples, session->account());
+  observer_.Teaching(joining_->campaign, joining_->examples, session->account());
   return OkStatus();
 }
 

@@ -1,7 +1,6 @@
 #include "client/grpc_session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "ledger/canonical.h"
@@ -11,10 +10,9 @@
 #include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
-#include "proto/base/utc_time.h"
 #include "proto/wire/certificates.h"
 #include "proto/wire/credentials.h"
-#include "proto/wire/retry.h"
+#include "proto/wire/invite.h"
 #include "proto/wire/status.h"
 
 namespace crowdteach::client {
@@ -23,7 +21,7 @@ namespace {
 using wire::FromGrpc;
 
 constexpr char kProgram[] = "crowdteach 0.1.0";
-constexpr uint64_t kMaxClockSkewMs = 86'400'000;
+constexpr int kHelloTimeoutS = 20;         // to resolve a name, connect and be answered
 constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
 // Opening a campaign waits for the coordinator to evaluate the model.
 constexpr int kSubmitTimeoutS = 600;
@@ -49,20 +47,17 @@ StatusOr<std::vector<base::Hash>> GrpcSession::AskProof(uint64_t old_size, uint6
   return proof;
 }
 
-Status GrpcSession::NoteTime(uint64_t log_time_ms) {
-  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
-  const auto now_ms = static_cast<uint64_t>(
-      duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
-  // What is signed is good until ten minutes after the log's time, so a log in the future would
-  // get signatures that stay good for as long.
-  if (log_time_ms > now_ms + kMaxClockSkewMs || now_ms > log_time_ms + kMaxClockSkewMs) {
-    return FailedPrecondition(
-        "the coordinator's clock says {}, this machine's {}: more than a day apart; set the one "
-        "that is wrong",
-        base::UtcTime(log_time_ms), base::UtcTime(now_ms));
+Status GrpcSession::NoteAddresses(const v1::HelloReply& reply) {
+  const std::vector<std::string> told(reply.addresses().begin(), reply.addresses().end());
+  if (told.size() > wire::kMaxAddresses) {
+    return FailedPrecondition("the coordinator names {} addresses of its own; at most {} are taken",
+                              told.size(), wire::kMaxAddresses);
   }
-  log_time_ms_ = std::max(log_time_ms_, log_time_ms);
-  return OkStatus();
+  for (const std::string& address : told) {
+    CT_RETURN_IF_ERROR(
+        Annotate(wire::CheckPublicAddress(address), "the coordinator's own address"));
+  }
+  return home_->SaveAddresses(told);
 }
 
 StatusOr<ledger::VerifiedReceipt> GrpcSession::OpenReceipt(const std::string& receipt) const {
@@ -81,7 +76,7 @@ Status GrpcSession::Hello() {
   request.set_program(kProgram);
   v1::HelloReply reply;
   grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeoutS);
+  SetTimeout(&context, kHelloTimeoutS);
   CT_RETURN_IF_ERROR(FromGrpc(stub_->Hello(&context, request, &reply)));
   CT_ASSIGN_OR_RETURN(const ledger::VerifiedReceipt genesis, OpenReceipt(reply.genesis_receipt()));
   if (!genesis.entry.intent.has_genesis_body()) {
@@ -92,9 +87,10 @@ Status GrpcSession::Hello() {
   CT_RETURN_IF_ERROR(seen_->SeeNewest(
       parts.checkpoint, genesis.checkpoint,
       [this](uint64_t old_size, uint64_t size) { return AskProof(old_size, size); }));
-  CT_RETURN_IF_ERROR(NoteTime(reply.log_time_ms()));
+  CT_RETURN_IF_ERROR(home_->log_clock().Note(reply.log_time_ms()));
   // It names the operator's key, so whatever the operator signs can be checked offline.
   if (!home_->HasReceipt(0)) CT_RETURN_IF_ERROR(home_->SaveReceipt(0, reply.genesis_receipt()));
+  CT_RETURN_IF_ERROR(NoteAddresses(reply));
   genesis_hash_ = genesis.entry.leaf;
   genesis_ = genesis.entry.intent.genesis_body();
   nonce_ = reply.nonce();
@@ -121,7 +117,7 @@ Status GrpcSession::OpenSession() {
   account_ = reply.account();
   role_ = reply.role();
   next_sequence_ = reply.next_sequence();
-  return NoteTime(reply.log_time_ms());
+  return home_->log_clock().Note(reply.log_time_ms());
 }
 
 Status GrpcSession::Open(const std::string& address) {
@@ -182,7 +178,7 @@ StatusOr<VerifiedEntry> GrpcSession::Send(const v1::SignedIntent& sealed) {
   CT_RETURN_IF_ERROR(Authorized(kSubmitTimeoutS, [&](grpc::ClientContext* context) {
     return stub_->Submit(context, request, &reply);
   }));
-  CT_RETURN_IF_ERROR(NoteTime(reply.log_time_ms()));
+  CT_RETURN_IF_ERROR(home_->log_clock().Note(reply.log_time_ms()));
   if (reply.next_sequence() != 0) next_sequence_ = reply.next_sequence();
   if (reply.has_refusal()) {
     const Status refusal = ReadRefusal(reply.refusal(), sealed);
@@ -228,7 +224,7 @@ Status GrpcSession::Register(const ledger::SigningKey& token, uint64_t invite_in
   claim.set_key(home_->key().public_key());
   v1::Intent intent;
   intent.set_genesis(claim.genesis());
-  intent.set_not_after_ms(log_time_ms_ + kNotAfterMs);
+  intent.set_not_after_ms(home_->log_clock().now_ms() + kNotAfterMs);
   v1::AccountOpen* open = intent.mutable_account_open();
   open->set_key(home_->key().public_key());
   open->set_invite(invite_index);
@@ -250,10 +246,52 @@ StatusOr<VerifiedEntry> GrpcSession::Submit(v1::Intent body) {
   body.set_genesis(base::Bytes(genesis_hash_));
   body.set_account(account_);
   body.set_sequence(next_sequence_);
-  body.set_not_after_ms(log_time_ms_ + kNotAfterMs);
+  body.set_not_after_ms(home_->log_clock().now_ms() + kNotAfterMs);
   const v1::SignedIntent sealed = ledger::SignIntent(body, home_->key());
   CT_RETURN_IF_ERROR(home_->SavePending(sealed));
   return Send(sealed);
+}
+
+Status GrpcSession::FetchReceipt(uint64_t index) {
+  if (home_->HasReceipt(index)) return OkStatus();
+  v1::GetReceiptRequest request;
+  request.set_index(index);
+  v1::GetReceiptReply reply;
+  CT_RETURN_IF_ERROR(Authorized(kCallTimeoutS, [&](grpc::ClientContext* context) {
+    return stub_->GetReceipt(context, request, &reply);
+  }));
+  CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, Verify(reply.receipt()));
+  if (entry.logged.entry.index() != index) {
+    return DataLoss("the coordinator's receipt for entry {} is of entry {}", index,
+                    entry.logged.entry.index());
+  }
+  return home_->SaveReceipt(index, entry.receipt);
+}
+
+Status GrpcSession::FetchReceipts() {
+  CT_ASSIGN_OR_RETURN(uint64_t next, home_->LoadFetched());
+  for (bool more = true; more;) {
+    v1::ListEntriesRequest request;
+    request.set_first_index(next);
+    v1::ListEntriesReply reply;
+    const Status listed = Authorized(kCallTimeoutS, [&](grpc::ClientContext* context) {
+      return stub_->ListEntries(context, request, &reply);
+    });
+    if (absl::IsUnimplemented(listed)) {
+      return FromPeer(FailedPrecondition(
+          "the coordinator is older than this program and cannot list your entries"));
+    }
+    CT_RETURN_IF_ERROR(listed);
+    for (const uint64_t index : reply.indexes()) CT_RETURN_IF_ERROR(FetchReceipt(index));
+    more = reply.more() && reply.next_index() > next;
+    if (reply.next_index() > next) CT_RETURN_IF_ERROR(home_->SaveFetched(reply.next_index()));
+    next = reply.next_index();
+  }
+  CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, ListCampaigns());
+  for (const auto& item : list.campaigns()) {
+    if (item.enrolled()) CT_RETURN_IF_ERROR(FetchReceipt(item.campaign()));
+  }
+  return OkStatus();
 }
 
 StatusOr<v1::GetAccountReply> GrpcSession::GetAccount() {
@@ -324,36 +362,6 @@ void GrpcSession::Cancel() {
   const std::lock_guard lock(streams_mutex_);
   cancelled_ = true;
   for (grpc::ClientContext* context : streams_) context->TryCancel();
-}
-
-namespace {
-
-// gRPC reports a server with another certificate as unavailable; trying again would not help.
-Status ExplainCertificate(const Status& status) {
-  const std::string text = Message(status);
-  for (const char* sign : {"certificate verify failed", "CERTIFICATE_VERIFY_FAILED"}) {
-    if (text.find(sign) == std::string::npos) continue;
-    return FromPeer(PermissionDenied(
-        "this is not the coordinator of the invite: its certificate is not signed by the "
-        "invite's; ask the operator for a new invite"));
-  }
-  return status;
-}
-
-}  // namespace
-
-StatusOr<std::unique_ptr<Session>> Session::Connect(Home* home, const SessionOptions& options) {
-  CT_ASSIGN_OR_RETURN(const ledger::VerifierKey log_key, ledger::ParseVkey(options.log_vkey));
-  Status last = InvalidArgument("the invite names no address");
-  for (const std::string& address : options.addresses) {
-    auto session = std::make_unique<GrpcSession>(home, log_key, options.ca_pem);
-    last = ExplainCertificate(session->Open(address));
-    if (last.ok()) return StatusOr<std::unique_ptr<Session>>(std::move(session));
-    last = Annotate(last, address);
-    // Behind one of the addresses may be somebody else by now.
-    if (!wire::IsTransient(last) && !absl::IsPermissionDenied(last)) break;
-  }
-  return last;
 }
 
 }  // namespace crowdteach::client

@@ -17,14 +17,17 @@
 #include "ledger/checkpoint.h"
 #include "ledger/note.h"
 #include "ledger/receipt.h"
+#include "proto/wire/stall.h"
 #include "proto/wire/status.h"
 
 namespace crowdteach::client {
 
 inline constexpr int kCallTimeoutS = 60;
 
+// On a clock that nobody sets.
 inline void SetTimeout(grpc::ClientContext* context, int seconds) {
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(seconds));
+  context->set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(seconds, GPR_TIMESPAN)));
 }
 
 class GrpcSession : public Session {
@@ -41,6 +44,7 @@ class GrpcSession : public Session {
                   const std::string& name) override;
   StatusOr<VerifiedEntry> Submit(v1::Intent body) override;
   StatusOr<VerifiedEntry> Verify(const std::string& receipt) override;
+  Status FetchReceipts() override;
   StatusOr<v1::GetAccountReply> GetAccount() override;
   StatusOr<v1::ListCampaignsReply> ListCampaigns() override;
   StatusOr<VerifiedEntry> FindCampaign(uint64_t campaign) override;
@@ -74,7 +78,8 @@ class GrpcSession : public Session {
   StatusOr<std::optional<VerifiedEntry>> SettlePending(const v1::Intent& next);
   StatusOr<ledger::VerifiedReceipt> OpenReceipt(const std::string& receipt) const;
   StatusOr<std::vector<base::Hash>> AskProof(uint64_t old_size, uint64_t size);
-  Status NoteTime(uint64_t log_time_ms);
+  Status FetchReceipt(uint64_t index);
+  Status NoteAddresses(const v1::HelloReply& reply);
   Status CheckOperator(const ledger::LoggedEntry& logged) const;
   StatusOr<VerifiedEntry> Send(const v1::SignedIntent& sealed);
   Status ReadRefusal(const v1::SignedStatement& refusal, const v1::SignedIntent& sealed);
@@ -83,7 +88,7 @@ class GrpcSession : public Session {
                                         std::string_view subject);
   void Authorize(grpc::ClientContext* context) const;
   Status SendChunks(grpc::ClientWriter<v1::UploadPart>* writer, const v1::UploadHead& head,
-                    const TransferProgress& progress);
+                    wire::StallGuard* guard, const TransferProgress& progress);
 
   // A stream Cancel can end.
   class Streaming {
@@ -115,7 +120,6 @@ class GrpcSession : public Session {
   uint64_t account_ = 0;
   v1::Role role_ = v1::ROLE_UNSPECIFIED;
   uint64_t next_sequence_ = 0;
-  uint64_t log_time_ms_ = 0;
   std::optional<SeenHead> seen_;
   std::mutex streams_mutex_;
   std::set<grpc::ClientContext*> streams_;

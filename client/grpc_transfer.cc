@@ -44,10 +44,12 @@ Status GrpcSession::Download(base::BlobKind kind, const base::Hash& digest, uint
   request.set_digest(base::Bytes(digest));
   request.set_first_chunk(writer.next_chunk());
   uint64_t done_bytes = writer.next_chunk() * base::kChunkBytes;
+  wire::StallGuard guard(&context, wire::kStallTimeoutS);
   const auto reader = stub_->Download(&context, request);
   v1::Chunk chunk;
   Status written = OkStatus();
   while (written.ok() && writer.next_chunk() < writer.chunks() && reader->Read(&chunk)) {
+    guard.Moved();
     written = writer.Write(writer.next_chunk(), chunk.payload());
     done_bytes += chunk.payload().size();
     if (progress) progress(done_bytes, size_bytes);
@@ -58,7 +60,7 @@ Status GrpcSession::Download(base::BlobKind kind, const base::Hash& digest, uint
     return std::move(writer).Finish();
   }
   if (!written.ok()) context.TryCancel();
-  const Status ended = FromGrpc(reader->Finish());
+  const Status ended = guard.Explain(FromGrpc(reader->Finish()));
   if (!written.ok()) return written;
   CT_RETURN_IF_ERROR(ended);
   return FromPeer(Unavailable("the coordinator sent {} of {} bytes of a {}", done_bytes, size_bytes,
@@ -66,7 +68,8 @@ Status GrpcSession::Download(base::BlobKind kind, const base::Hash& digest, uint
 }
 
 Status GrpcSession::SendChunks(grpc::ClientWriter<v1::UploadPart>* writer,
-                               const v1::UploadHead& head, const TransferProgress& progress) {
+                               const v1::UploadHead& head, wire::StallGuard* guard,
+                               const TransferProgress& progress) {
   CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(head.digest()));
   CT_ASSIGN_OR_RETURN(const ledger::FileHandle file, home_->blobs().Read(digest));
   v1::UploadPart part;
@@ -84,6 +87,7 @@ Status GrpcSession::SendChunks(grpc::ClientWriter<v1::UploadPart>* writer,
       return DataLoss("{} is shorter than it was", home_->blobs().Path(digest));
     }
     if (!writer->Write(part)) return OkStatus();
+    guard->Moved();
     if (progress) progress(offset + payload->size(), head.size_bytes());
   }
   return OkStatus();
@@ -113,16 +117,17 @@ Status GrpcSession::Upload(base::BlobKind kind, const base::Hash& digest, uint64
   grpc::ClientContext context;
   Authorize(&context);
   const Streaming streaming(this, &context);
+  wire::StallGuard guard(&context, wire::kStallTimeoutS);
   v1::UploadReply reply;
   const auto writer = stub_->Upload(&context, &reply);
-  const Status sent = SendChunks(writer.get(), head, progress);
+  const Status sent = SendChunks(writer.get(), head, &guard, progress);
   if (!sent.ok()) {
     context.TryCancel();
     writer->Finish();
     return sent;
   }
   writer->WritesDone();
-  CT_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  CT_RETURN_IF_ERROR(guard.Explain(FromGrpc(writer->Finish())));
   CT_ASSIGN_OR_RETURN(const v1::Statement statement,
                       TakeStatement(reply.statement(), head.digest()));
   if (statement.kind() == v1::UPLOAD_COMPLETE) return OkStatus();

@@ -1,6 +1,8 @@
 #include "client/home.h"
 
+#include <charconv>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
 #include "ledger/canonical.h"
@@ -14,6 +16,12 @@ namespace {
 constexpr mode_t kPrivate = 0600;
 constexpr size_t kSmallFileBytes = size_t{256} << 10;
 constexpr size_t kSaltBytes = 32;
+
+Status RemoveIfThere(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  return error ? ErrnoStatus(error.value(), path) : OkStatus();
+}
 
 }  // namespace
 
@@ -32,25 +40,62 @@ StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
 }
 
 Status Home::SaveInvite(std::string_view text) {
-  return base::WriteFileDurably(home_.path() + "/invite.toml", text, kPrivate);
+  return base::WriteFileDurably(path() + "/invite.toml", text, kPrivate);
+}
+
+Status Home::SaveServer(const std::string& address) {
+  if (address.empty()) return RemoveIfThere(path() + "/server");
+  return base::WriteFileDurably(path() + "/server", address + "\n", kPrivate);
+}
+
+Status Home::SaveAddresses(const std::vector<std::string>& addresses) {
+  if (addresses.empty()) return RemoveIfThere(path() + "/addresses");
+  std::string text;
+  for (const std::string& address : addresses) text += address + "\n";
+  return base::WriteFileDurably(path() + "/addresses", text, kPrivate);
+}
+
+StatusOr<std::vector<std::string>> Home::LoadAddresses() const {
+  std::vector<std::string> addresses;
+  for (const char* name : {"/server", "/addresses"}) {
+    const StatusOr<std::string> text = base::ReadFile(path() + name, kSmallFileBytes);
+    if (absl::IsNotFound(text.status())) continue;
+    CT_RETURN_IF_ERROR(text.status());
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);) addresses.push_back(line);
+  }
+  return addresses;
+}
+
+Status Home::SaveFetched(uint64_t next_index) {
+  return base::WriteFileDurably(path() + "/fetched", fmt::format("{}\n", next_index), kPrivate);
+}
+
+StatusOr<uint64_t> Home::LoadFetched() const {
+  const std::string path = path() + "/fetched";
+  const StatusOr<std::string> text = base::ReadFile(path, kSmallFileBytes);
+  if (absl::IsNotFound(text.status())) return 0;
+  CT_RETURN_IF_ERROR(text.status());
+  uint64_t index = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), index);
+  if (error == std::errc() && std::string_view(end) == "\n") return index;
+  return DataLoss("{} does not hold a number; remove it, and it is made anew", path);
 }
 
 StatusOr<std::string> Home::LoadInvite() const {
-  return base::ReadFile(home_.path() + "/invite.toml", kSmallFileBytes);
+  return base::ReadFile(path() + "/invite.toml", kSmallFileBytes);
 }
 
 Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
-  const std::string path = home_.path() + "/pending";
+  const std::string path = path() + "/pending";
   if (intent.has_value()) {
     return base::WriteFileDurably(path, ledger::Encode(*intent), kPrivate);
   }
-  std::error_code error;
-  std::filesystem::remove(path, error);
-  return error ? ErrnoStatus(error.value(), path) : OkStatus();
+  return RemoveIfThere(path);
 }
 
 StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
-  StatusOr<std::string> bytes = base::ReadFile(home_.path() + "/pending", kSmallFileBytes);
+  StatusOr<std::string> bytes = base::ReadFile(path() + "/pending", kSmallFileBytes);
   if (absl::IsNotFound(bytes.status())) return std::optional<v1::SignedIntent>();
   CT_RETURN_IF_ERROR(bytes.status());
   CT_ASSIGN_OR_RETURN(v1::SignedIntent intent, ledger::Decode<v1::SignedIntent>(*bytes));
@@ -58,17 +103,17 @@ StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
 }
 
 Status Home::SaveHead(std::string_view note) {
-  return base::WriteFileDurably(home_.path() + "/head", note, kPrivate);
+  return base::WriteFileDurably(path() + "/head", note, kPrivate);
 }
 
 StatusOr<std::string> Home::LoadHead() const {
-  StatusOr<std::string> note = base::ReadFile(home_.path() + "/head", kSmallFileBytes);
+  StatusOr<std::string> note = base::ReadFile(path() + "/head", kSmallFileBytes);
   if (absl::IsNotFound(note.status())) return std::string();
   return note;
 }
 
 std::string Home::ReceiptPath(uint64_t index) const {
-  return fmt::format("{}/receipts/{:08}.proof", home_.path(), index);
+  return fmt::format("{}/receipts/{:08}.proof", path(), index);
 }
 
 bool Home::HasReceipt(uint64_t index) const { return std::filesystem::exists(ReceiptPath(index)); }
@@ -80,16 +125,16 @@ Status Home::SaveReceipt(uint64_t index, std::string_view receipt) {
 Status Home::SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
                            std::string_view subject) {
   const std::string name = fmt::format("{}.{}", base::Hex(subject), ledger::StatementName(kind));
-  return base::WriteFileDurably(home_.path() + "/statements/" + name, ledger::Encode(statement),
+  return base::WriteFileDurably(path() + "/statements/" + name, ledger::Encode(statement),
                                 kPrivate);
 }
 
 Status Home::SaveEvidence(const std::string& name, std::string_view bytes) {
-  return base::WriteFileDurably(home_.path() + "/evidence/" + name, bytes, kPrivate);
+  return base::WriteFileDurably(path() + "/evidence/" + name, bytes, kPrivate);
 }
 
 std::string Home::RoundPath(uint64_t campaign, uint32_t round) const {
-  return fmt::format("{}/rounds/{}-{}", home_.path(), campaign, round);
+  return fmt::format("{}/rounds/{}-{}", path(), campaign, round);
 }
 
 Status Home::SaveRound(const PreparedRound& round) {

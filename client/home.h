@@ -1,8 +1,11 @@
 // A person's home directory (mode 0700), one process at a time:
 //   key            the account's Ed25519 seed, mode 0600
 //   invite.toml    the invite last used: where the coordinator is, and whom to trust
+//   server         where --server says that the coordinator is
+//   addresses      where the coordinator itself says that it is, one a line
 //   pending        a signed intent whose fate is not known yet; the same bytes are sent again
 //   head           the largest checkpoint seen, a signed note
+//   fetched        up to which entry all receipts that concern the account are here
 //   receipts/      tlog-proofs, by entry index
 //   statements/    what the operator signed beside the ledger: completed uploads, refusals
 //   evidence/      heads that contradict `head`
@@ -17,7 +20,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "client/log_clock.h"
 #include "crowdteach/v1/ledger.pb.h"
 #include "ledger/artifact_store.h"
 #include "ledger/key_home.h"
@@ -50,6 +55,16 @@ class Home {
   // kNotFound: none yet.
   StatusOr<std::string> LoadInvite() const;
 
+  Status SaveServer(const std::string& address);  // empty removes it
+  Status SaveAddresses(const std::vector<std::string>& addresses);
+  // Where to look for the coordinator before the invite's addresses: `server`, then `addresses`.
+  StatusOr<std::vector<std::string>> LoadAddresses() const;
+
+  Status SaveFetched(uint64_t next_index);
+  StatusOr<uint64_t> LoadFetched() const;  // 0: nothing yet
+
+  LogClock& log_clock() { return log_clock_; }
+
   // The intent in flight; empty removes it.
   Status SavePending(const std::optional<v1::SignedIntent>& intent);
   StatusOr<std::optional<v1::SignedIntent>> LoadPending() const;
@@ -76,6 +91,7 @@ class Home {
 
   ledger::KeyHome home_;
   std::unique_ptr<ledger::ArtifactStore> blobs_;
+  LogClock log_clock_;  // for as long as the process lives
 };
 
 }  // namespace crowdteach::client

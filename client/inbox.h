@@ -1,12 +1,14 @@
-// Notices on their way from the thread that reads the stream to the one that teaches.
+// Notices on their way from the thread that reads the stream to the one that teaches: in order,
+// then the stream's end.
 //
-// Thread-safety: Put and End on one thread, Take on another.
+// Thread-safety: any thread; one takes.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -20,6 +22,7 @@ struct Arrived {
   std::chrono::steady_clock::time_point time;
   std::stop_source end;  // of a task: its round has ended
 };
+
 class Inbox {
  public:
   void Put(Arrived arrived) {
@@ -33,22 +36,36 @@ class Inbox {
     ended_ = true;
     changed_.notify_one();
   }
-  // False at the end of the stream; then `end()` says why.
-  bool Take(Arrived* next) {
+  void Wake() {  // whoever takes looks again at what it waits for
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_one();
+  }
+
+  enum class Got { kNotice, kNothing, kEnd };
+  // kNothing: woken, or `until` has come. kEnd: of the stream; then `end()` says why.
+  Got Take(Arrived* next, std::optional<std::chrono::steady_clock::time_point> until) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_ || !notices_.empty(); });
-    if (notices_.empty()) return false;
+    const auto ready = [this] { return ended_ || woken_ || !notices_.empty(); };
+    if (!until.has_value()) {
+      changed_.wait(lock, ready);
+    } else if (!changed_.wait_until(lock, *until, ready)) {
+      return Got::kNothing;
+    }
+    if (std::exchange(woken_, false)) return Got::kNothing;
+    if (notices_.empty()) return Got::kEnd;
     *next = std::move(notices_.front());
     notices_.pop_front();
-    return true;
+    return Got::kNotice;
   }
-  const Status& end() const { return end_; }
+  const Status& end() const { return end_; }  // after kEnd
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Arrived> notices_;
   bool ended_ = false;
+  bool woken_ = false;
   Status end_;
 };
 

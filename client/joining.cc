@@ -18,10 +18,10 @@ struct FoundInvite {
 
 StatusOr<FoundInvite> FindInvite(const JoinOptions& options, const Home& home) {
   FoundInvite found;
-  found.is_new = !options.invite_path.empty();
-  const std::string path = found.is_new ? options.invite_path : home.path() + "/invite.toml";
+  const bool kept = options.invite_path.empty();
+  const std::string path = kept ? home.path() + "/invite.toml" : options.invite_path;
   StatusOr<std::string> text = base::ReadFile(path, wire::kMaxInviteBytes);
-  if (!found.is_new && absl::IsNotFound(text.status())) {
+  if (kept && absl::IsNotFound(text.status())) {
     return InvalidArgument(
         "{} knows no coordinator yet; pass --invite FILE, which the operator "
         "makes with: crowdteachd invite",
@@ -29,6 +29,7 @@ StatusOr<FoundInvite> FindInvite(const JoinOptions& options, const Home& home) {
   }
   CT_RETURN_IF_ERROR(text.status());
   found.text = *std::move(text);
+  found.is_new = !kept && found.text != home.LoadInvite().value_or("");
   CT_ASSIGN_OR_RETURN(found.invite, wire::ParseInvite(found.text, path));
   const Status ca = wire::CaDigest(found.invite.ca_pem).status();
   if (!ca.ok()) return InvalidArgument("{}: ca: {}", path, Message(ca));
@@ -63,7 +64,9 @@ StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account
   CT_ASSIGN_OR_RETURN(joined.home, Home::Open(options.home));
   CT_ASSIGN_OR_RETURN(const FoundInvite found, FindInvite(options, *joined.home));
   const wire::Invite& invite = found.invite;
-  joined.session_options = {invite.addresses, invite.ca_pem, invite.log_vkey};
+  joined.session_options = {options.server, invite.addresses, invite.ca_pem, invite.log_vkey};
+  // What the home knows is of its own invite, older than a new one.
+  joined.session_options.invite_first = found.is_new;
   CT_ASSIGN_OR_RETURN(joined.session, Session::Connect(joined.home.get(), joined.session_options));
   Session* const session = joined.session.get();
   if (account == Account::kNotNeeded) {
@@ -83,7 +86,10 @@ StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account
                                          options.name.empty() ? DefaultName() : options.name));
   }
   // Only now: an invite that is no good must not replace one that is.
-  if (found.is_new) CT_RETURN_IF_ERROR(joined.home->SaveInvite(found.text));
+  if (found.is_new) {
+    CT_RETURN_IF_ERROR(joined.home->SaveInvite(found.text));
+    CT_RETURN_IF_ERROR(joined.home->SaveServer(options.server));  // an older one is out of date
+  }
   CT_RETURN_IF_ERROR(CheckRole(options, role, session->role()));
   return joined;
 }

@@ -15,6 +15,7 @@ struct JoinOptions {
   static std::string DefaultHome();  // ~/.crowdteach
   std::string home;
   std::string invite_path;  // empty: the invite kept in the home
+  std::string server;       // empty: where the invite, or the coordinator since, says
   std::string name;         // of a new account; empty: the user's
 };
 // The user's name.

@@ -25,9 +25,11 @@ namespace crowdteach::client {
 
 // What an invite says, without gRPC: see proto/wire/invite.h for the file.
 struct SessionOptions {
-  std::vector<std::string> addresses;  // tried in order
+  std::string server;                  // --server: tried first, and kept if it answers
+  std::vector<std::string> addresses;  // then, after those kept in the home, in this order
   std::string ca_pem;
   std::string log_vkey;
+  bool invite_first = false;  // `addresses` before those kept in the home
 };
 
 struct VerifiedEntry {
@@ -40,9 +42,10 @@ using TransferProgress = std::function<void(uint64_t done_bytes, uint64_t total_
 
 class Session {
  public:
-  // kUnavailable: no address answers, or its certificate is not of the invite's CA (the message
-  // says which). kFailedPrecondition: incompatible versions. kDataLoss: this is not the invite's
-  // log; with IsFork: it was rolled back or forked since this home last saw it.
+  // Tries every address once, in order. kUnavailable: no address answers, or its certificate is not
+  // of the invite's CA (the message says which). kFailedPrecondition: incompatible versions.
+  // kDataLoss: this is not the invite's log; with IsFork: it was rolled back or forked since this
+  // home last saw it.
   static StatusOr<std::unique_ptr<Session>> Connect(Home* home, const SessionOptions& options);
   virtual ~Session() = default;
 
@@ -64,6 +67,10 @@ class Session {
   // IsFork), and for the operator's entries the operator's signature.
   virtual StatusOr<VerifiedEntry> Verify(const std::string& receipt) = 0;
 
+  // Fetches what the home lacks of the entries that concern the account, verified, and with them
+  // the CAMPAIGN_OPENs it is enrolled in. kFailedPrecondition: the coordinator is too old to list
+  // them.
+  virtual Status FetchReceipts() = 0;
   virtual StatusOr<v1::GetAccountReply> GetAccount() = 0;
   // These two need no account.
   virtual StatusOr<v1::ListCampaignsReply> ListCampaigns() = 0;

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "client/joining.h"
+#include "client/records.h"
 #include "client/teaching.h"
+#include "client/wallet.h"
 #include "learning/fixed_point.h"
 
 namespace crowdteach {
@@ -21,7 +23,8 @@ Teacher::~Teacher() = default;
 
 StatusOr<Teacher> Teacher::Join(const std::string& invite, const std::string& home,
                                 TeacherOptions options) {
-  const client::JoinOptions join{.home = home, .invite_path = invite, .name = options.name};
+  const client::JoinOptions join{
+      .home = home, .invite_path = invite, .server = options.server, .name = options.name};
   auto impl = std::make_unique<Impl>();
   CT_ASSIGN_OR_RETURN(impl->joined, client::Join(join, v1::TEACHER, client::Account::kMayOpen));
   impl->options = std::move(options);
@@ -41,13 +44,17 @@ StatusOr<Balance> Teacher::GetBalance() {
     CT_ASSIGN_OR_RETURN(session,
                         client::Session::Connect(joined.home.get(), joined.session_options));
   }
-  CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account, session->GetAccount());
+  const Status fetched = session->FetchReceipts();
+  // One that is too old to list entries: what came by itself is all there is.
+  if (!fetched.ok() && !absl::IsFailedPrecondition(fetched)) return fetched;
+  CT_ASSIGN_OR_RETURN(const client::Records records,
+                      client::ReadRecords(joined.home->path(), std::nullopt));
+  const client::Wallet wallet = client::MakeWallet(session->account(), records.Entries());
   joined.session = std::move(session);
-  Balance balance{
-      .account = account.account(), .name = account.name(), .available = account.available()};
-  for (const auto& stake : account.stakes()) {
+  Balance balance{.account = wallet.account, .name = wallet.name, .available = wallet.available};
+  for (const client::CampaignMoney& money : wallet.campaigns) {
     balance.stakes.push_back(
-        {stake.campaign(), stake.stake(), stake.held(), learning::FromQ32(stake.score_q32())});
+        {money.campaign, money.stake, money.held, learning::FromQ32(money.score_q32)});
   }
   return balance;
 }

@@ -19,7 +19,7 @@
 // says. Shapes are PyTorch's, values float32, row by row (the last index runs fastest).
 // Errors are absl::Status; each call lists its codes; messages are meant for people.
 // Thread-safety: a Teacher belongs to one thread. Trainer and Observer are called on the thread
-// that runs Teach and nowhere else; only a stop token may be used from any thread.
+// that runs Teach, but for Observer::Leaving; only a stop token may be used from any thread.
 #pragma once
 
 #include <absl/status/status.h>
@@ -206,7 +206,7 @@ class Observer {
   virtual ~Observer() = default;
   virtual void WaitingForCampaign() {}
   virtual void Enrolled(uint64_t /*campaign*/, uint64_t /*ledger_entry*/) {}
-  virtual void Teaching(uint64_t /*campaign*/, uint64_t /*examples*/, uint64_t /*account*/) {}
+  virtual void Teaching(const Campaign&, uint64_t /*examples*/, uint64_t /*account*/) {}
   virtual void Waiting(uint32_t /*next_round*/) {}
   virtual void Training(uint32_t /*round*/, uint64_t /*done*/, uint64_t /*total*/,
                         double /*loss_nats*/) {}
@@ -221,6 +221,9 @@ class Observer {
   virtual void Aborted(uint32_t /*round*/, std::string_view /*why*/) {}
   virtual void Rejected(uint32_t /*round*/, std::string_view /*why*/) {}
   virtual void Phase(std::string_view /*what*/) {}  // the campaign ended, is closed, is settled
+  // A stop was requested and the update of `round` is still owed: it is `uploading`, or its upload
+  // phase is waited for, `wait` at most. Called on the thread that requested the stop.
+  virtual void Leaving(uint32_t /*round*/, bool /*uploading*/, std::chrono::seconds /*wait*/) {}
   // A connection was lost and is tried again after `retry_in_ms`; 0: an act was refused, and the
   // round goes on without us.
   virtual void Trouble(const absl::Status&, uint64_t /*retry_in_ms*/) {}
@@ -231,6 +234,8 @@ class Observer {
 struct TeacherOptions {
   std::string name;       // of a new account, 1-40 printable ASCII characters; empty: $USER
   uint64_t campaign = 0;  // which; 0: the only one running, waited for
+  // Where the coordinator is, HOST:PORT; empty: where the invite, or the coordinator since, says.
+  std::string server;
   // Asked before the stake is locked; an error ends Teach, which returns it. Required for a
   // campaign that this account has not joined yet.
   std::function<absl::Status(const Campaign&)> agree;
@@ -269,14 +274,17 @@ class Teacher {
   // until the campaign is settled. Lost connections come back, with growing pauses; what was
   // committed to is kept in the home, so that another Teach, or another process after a crash, goes
   // on with it. Blocks; OK at the campaign's end, may be called again.
-  // kCancelled: `stop` was requested. kInvalidArgument: several campaigns are running.
+  // kCancelled: `stop` was requested. Training ends at once then; what was committed to is still
+  // delivered if that is possible within a minute, and the message says what is owed.
+  // kInvalidArgument: several campaigns are running.
   // kFailedPrecondition: enrolment was refused, or nobody agreed. kDataLoss: the coordinator's
   // evidence is wrong. Otherwise what the trainer or `agree` returned, or a file's error.
   absl::Status Teach(Trainer& trainer, Observer& observer, std::stop_token stop = {});
 
   // The campaign taught last; 0: none yet.
   uint64_t campaign() const;
-  // What the coordinator says of the account. Errors as Join's.
+  // Sums of the postings in the account's receipts, which are fetched and verified first. That no
+  // entry is left out only an audit of the log shows. Errors as Join's.
   absl::StatusOr<Balance> GetBalance();
 
  private:

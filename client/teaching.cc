@@ -11,6 +11,7 @@
 
 #include "client/enrolment.h"
 #include "client/inbox.h"
+#include "client/leaving.h"
 #include "client/round_training.h"
 #include "learning/fixed_point.h"
 #include "learning/model/safetensors.h"
@@ -59,7 +60,8 @@ class Teaching {
                                        : base::ReadU64(base::RandomBytes(8).data())),
         trainer_(trainer),
         observer_(observer),
-        stop_(std::move(stop)),
+        stop_(stop),
+        leaving_(std::move(stop)),
         enrolment_(options, trainer, observer),
         session_(std::move(joined->session)) {}
 
@@ -68,9 +70,13 @@ class Teaching {
   // Whether to come back after `ended`, what Attend returned.
   bool MayComeBack(const Status& ended) const;
   uint64_t campaign() const { return campaign_; }
+  const Leaving& leaving() const { return leaving_; }
 
  private:
   Status Rounds();
+  // Takes what comes until the campaign is over, the stream ends or there is leave to go.
+  Status TakeAll(Inbox* inbox);
+  void OnStop(Inbox* inbox);  // on whichever thread requests it
   Status Take(const Arrived& arrived);
   Status OnTask(const Arrived& arrived);
   Status OnCommitClosed(const v1::Notice& notice);
@@ -89,6 +95,7 @@ class Teaching {
   Trainer& trainer_;
   Observer& observer_;
   const std::stop_token stop_;
+  Leaving leaving_;
   Enrolment enrolment_;
   const Joining* joining_ = nullptr;  // once enrolled
   uint64_t campaign_ = 0;
@@ -131,7 +138,11 @@ StatusOr<PreparedRound> Teaching::Prepare(const v1::RoundOpen& round, const Arri
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob,
                       home_->blobs().Adopt(base::BlobKind::kUpdate, work.update_path));
   PreparedRound prepared{campaign_, round.round(), blob.digest, base::RandomBytes(32)};
-  CT_RETURN_IF_ERROR(home_->SaveRound(prepared));
+  if (const Status saved = home_->SaveRound(prepared); !saved.ok()) {
+    // Nobody would ever ask for it again, and the disk may be full of such.
+    const Status removed = home_->blobs().Remove(blob.digest);
+    return removed.ok() ? saved : Annotate(saved, Message(removed));
+  }
   CT_RETURN_IF_ERROR(home_->blobs().Remove(base_digest));  // the next round has another
   return prepared;
 }
@@ -154,6 +165,7 @@ Status Teaching::OnTask(const Arrived& arrived) {
     CT_RETURN_IF_ERROR(made.status());
     prepared = *std::move(made);
   }
+  CT_RETURN_IF_ERROR(leaving_.Promise(round.round()));
   if (joining_->terms.open_commitments()) return DeliverOrTell(*prepared);
   v1::Intent body;
   v1::UpdateCommit* commit = body.mutable_update_commit();
@@ -165,6 +177,7 @@ Status Teaching::OnTask(const Arrived& arrived) {
   const StatusOr<VerifiedEntry> logged = session_->Submit(std::move(body));
   if (IsRefusal(logged.status())) {  // too late, mostly: the round goes on without us
     observer_.Trouble(logged.status(), 0);
+    leaving_.Kept(round.round());
     return OkStatus();
   }
   CT_RETURN_IF_ERROR(logged.status());
@@ -188,12 +201,25 @@ Status Teaching::Deliver(const PreparedRound& prepared) {
 }
 
 Status Teaching::DeliverOrTell(const PreparedRound& prepared) {
-  const Status delivered = Deliver(prepared);
+  leaving_.Delivering(prepared.round);
+  Status delivered = Deliver(prepared);
   if (IsRefusal(delivered)) {
     observer_.Trouble(delivered, 0);
-    return OkStatus();
+    delivered = OkStatus();
   }
+  if (delivered.ok()) leaving_.Kept(prepared.round);
   return delivered;
+}
+
+void Teaching::OnStop(Inbox* inbox) {
+  bool first = false;
+  const Leaving::Owed owed = leaving_.OnStop(&first);
+  if (owed.round == 0) {
+    session_->Cancel();
+  } else if (first) {
+    observer_.Leaving(owed.round, owed.delivering, Leaving::kWait);
+  }
+  inbox->Wake();
 }
 
 Status Teaching::OnCommitClosed(const v1::Notice& notice) {
@@ -243,7 +269,10 @@ Status Teaching::OnSettled(const v1::Notice& notice) {
   return Forget(score.round());
 }
 
-Status Teaching::Forget(uint32_t round) { return home_->ForgetRound(campaign_, round); }
+Status Teaching::Forget(uint32_t round) {
+  leaving_.Kept(round);
+  return home_->ForgetRound(campaign_, round);
+}
 
 Status Teaching::Take(const Arrived& arrived) {
   const v1::Notice& notice = arrived.notice;
@@ -267,6 +296,7 @@ Status Teaching::Take(const Arrived& arrived) {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                           ReceiptOf(notice, 0, v1::Intent::kUpdateReject));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
+      leaving_.Kept(notice.round());
       observer_.Rejected(
           notice.round(),
           Words(v1::RejectReason_Name(entry.logged.intent.update_reject().reason())));
@@ -309,6 +339,11 @@ Status Teaching::Attend() {
   }
   Status ended = enrolment_.Complete(session_.get(), stop_);
   if (ended.ok()) {
+    // What was settled while we were away. An older coordinator cannot list it.
+    ended = session_->FetchReceipts();
+    if (IsRefusal(ended)) ended = OkStatus();
+  }
+  if (ended.ok()) {
     joining_ = &enrolment_.joining();
     campaign_ = joining_->campaign.number;
     ended = Rounds();
@@ -330,15 +365,24 @@ Status Teaching::Rounds() {
   });
   Status result = OkStatus();
   {
-    const std::stop_callback cancel(stop_, [this] { session_->Cancel(); });
-    Arrived next;
-    while (result.ok() && !over_ && inbox.Take(&next)) result = Take(next);
+    const std::stop_callback on_stop(stop_, [&] { OnStop(&inbox); });
+    result = TakeAll(&inbox);
     session_->Cancel();
     stream.join();
   }
   if (!result.ok() || over_) return result;
-  if (stop_.stop_requested()) return absl::CancelledError("stopped");
+  if (leaving_.MayGo()) return leaving_.Left();
   return inbox.end().ok() ? FromPeer(Unavailable("the coordinator ended the stream")) : inbox.end();
+}
+
+Status Teaching::TakeAll(Inbox* inbox) {
+  Arrived next;
+  while (!over_ && !leaving_.MayGo()) {
+    const Inbox::Got got = inbox->Take(&next, leaving_.until());
+    if (got == Inbox::Got::kEnd) break;
+    if (got == Inbox::Got::kNotice) CT_RETURN_IF_ERROR(Take(next));
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -347,22 +391,29 @@ Status Teach(Joined* joined, const TeacherOptions& options, Trainer& trainer, Ob
              const std::stop_token& stop, uint64_t* campaign) {
   Teaching teaching(joined, options, trainer, observer, stop);
   wire::Backoff backoff({});
-  for (;;) {
+  while (!teaching.leaving().MayGo()) {
     const auto begun = Clock::now();
     const Status ended = teaching.Attend();
     *campaign = teaching.campaign();
-    if (ended.ok() || stop.stop_requested()) {
-      return stop.stop_requested() ? absl::CancelledError("stopped") : ended;
+    if (ended.ok()) return ended;
+    if (teaching.leaving().MayGo()) break;
+    if (!teaching.MayComeBack(ended)) {
+      const bool stopped_us = absl::IsCancelled(ended) && stop.stop_requested();
+      return stopped_us ? teaching.leaving().Left() : ended;
     }
-    if (!teaching.MayComeBack(ended)) return ended;
     if (Clock::now() - begun > std::chrono::minutes(1)) backoff.Reset();
     const uint64_t wait_ms = backoff.NextMs();
     observer.Trouble(ended, wait_ms);
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock(mutex);
-    stopped.wait_for(lock, stop, std::chrono::milliseconds(wait_ms), [] { return false; });
+    if (stop.stop_requested()) {  // something is still to be delivered
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    } else {
+      stopped.wait_for(lock, stop, std::chrono::milliseconds(wait_ms), [] { return false; });
+    }
   }
+  return teaching.leaving().Left();
 }
 
 }  // namespace crowdteach::client

@@ -7,6 +7,10 @@
 // Not one byte of an update leaves before the closed commit phase was verified. What was committed
 // to is durable in the home, so a killed teacher goes on where it was. Lost connections come back
 // with backoff; only refusals and local errors end it.
+//
+// A stop ends training at once. What was committed to is still uploaded and revealed when its
+// upload phase is open or opens within a minute; it may be gone for good otherwise, as the round
+// does not wait. Nothing else is waited for: scores and receipts are fetched the next time.
 #pragma once
 
 #include <memory>

@@ -47,6 +47,23 @@ StatusOr<std::vector<base::Hash>> Coordinator::ConsistencyProof(uint64_t old_siz
   return impl_->log->ConsistencyProof(old_size, size);
 }
 
+v1::ListEntriesReply Coordinator::Entries(uint64_t account, uint64_t first) const {
+  constexpr int kMaxIndexes = 1000;
+  const std::shared_lock lock(impl_->mutex);
+  const std::vector<uint64_t>& all = impl_->marks.EntriesOf(account);
+  v1::ListEntriesReply reply;
+  reply.set_next_index(impl_->log->size());
+  for (auto it = std::lower_bound(all.begin(), all.end(), first); it != all.end(); ++it) {
+    if (reply.indexes_size() == kMaxIndexes) {
+      reply.set_next_index(*it);
+      reply.set_more(true);
+      break;
+    }
+    reply.add_indexes(*it);
+  }
+  return reply;
+}
+
 StatusOr<std::string> Coordinator::ReceiptOfSequence(uint64_t account, uint64_t sequence) const {
   const std::shared_lock lock(impl_->mutex);
   const std::optional<uint64_t> index = impl_->marks.IndexOf(account, sequence);

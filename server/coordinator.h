@@ -76,6 +76,8 @@ class Coordinator {
   // kNotFound. `index` of a committed entry.
   StatusOr<std::string> Receipt(uint64_t index) const;
   StatusOr<std::string> ReceiptOfSequence(uint64_t account, uint64_t sequence) const;
+  // The committed entries from `first` on that concern the account.
+  v1::ListEntriesReply Entries(uint64_t account, uint64_t first) const;
   // As ledger::Log::ConsistencyProof.
   StatusOr<std::vector<base::Hash>> ConsistencyProof(uint64_t old_size, uint64_t size) const;
   std::optional<AccountInfo> FindAccount(std::string_view public_key) const;

@@ -1,5 +1,7 @@
 #include "server/marks.h"
 
+#include <set>
+
 #include "proto/base/assert.h"
 
 namespace crowdteach::server {
@@ -12,6 +14,7 @@ void Marks::Take(const ledger::LoggedEntry& logged) {
     CT_ASSERT(indices.size() + 1 == intent.sequence());
     indices.push_back(index);
   }
+  TakeConcerned(logged);
   TakeBlobs(intent, index);
   switch (intent.body_case()) {
     case v1::Intent::kCampaignOpen:
@@ -27,6 +30,22 @@ void Marks::Take(const ledger::LoggedEntry& logged) {
     default:
       TakeRound(intent, index);
   }
+}
+
+void Marks::TakeConcerned(const ledger::LoggedEntry& logged) {
+  const v1::Intent& intent = logged.intent;
+  const uint64_t index = logged.entry.index();
+  std::set<uint64_t> accounts = {intent.has_account_open() ? index : intent.account()};
+  for (const v1::Posting& posting : logged.entry.postings()) accounts.insert(posting.account());
+  for (const v1::ScoreLine& line : intent.score().lines()) accounts.insert(line.account());
+  if (intent.has_update_reject()) accounts.insert(intent.update_reject().account());
+  if (intent.has_settle()) {
+    for (const auto& [account, phi] : Campaign(intent.settle().campaign()).scored) {
+      accounts.insert(account);
+    }
+  }
+  accounts.erase(0);  // the operator's are its own log
+  for (const uint64_t account : accounts) entries_[account].push_back(index);
 }
 
 void Marks::TakeRound(const v1::Intent& intent, uint64_t index) {
@@ -132,6 +151,12 @@ std::optional<uint64_t> Marks::IndexOf(uint64_t account, uint64_t sequence) cons
     return std::nullopt;
   }
   return found->second[sequence - 1];
+}
+
+const std::vector<uint64_t>& Marks::EntriesOf(uint64_t account) const {
+  static const std::vector<uint64_t> kNone;
+  const auto found = entries_.find(account);
+  return found == entries_.end() ? kNone : found->second;
 }
 
 const CampaignMarks& Marks::Campaign(uint64_t campaign) const {

@@ -58,15 +58,19 @@ class Marks {
 
   // The entry that consumed this sequence number of the account.
   std::optional<uint64_t> IndexOf(uint64_t account, uint64_t sequence) const;
+  // The entries that concern an account, ascending (v1::ListEntriesReply).
+  const std::vector<uint64_t>& EntriesOf(uint64_t account) const;
   const CampaignMarks& Campaign(uint64_t campaign) const;
 
  private:
   void TakeRound(const v1::Intent& intent, uint64_t index);
+  void TakeConcerned(const ledger::LoggedEntry& logged);
   void TakeBlobs(const v1::Intent& intent, uint64_t index);
   void TakeBlob(std::string_view digest, uint64_t campaign, base::BlobKind kind);
 
   // Sequences are consecutive from 1, so position sequence − 1.
   std::unordered_map<uint64_t, std::vector<uint64_t>> sequences_;
+  std::unordered_map<uint64_t, std::vector<uint64_t>> entries_;  // by account
   std::map<uint64_t, CampaignMarks> campaigns_;
   std::map<base::Hash, std::vector<BlobUse>> blobs_;
 };

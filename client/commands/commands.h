@@ -16,5 +16,8 @@ void AddJoin(CLI::App& app, cli::Action& action);
 void AddLaunch(CLI::App& app, cli::Action& action);
 void AddWatch(CLI::App& app, cli::Action& action);
 void AddClose(CLI::App& app, cli::Action& action);
+void AddStatus(CLI::App& app, cli::Action& action);
+void AddWallet(CLI::App& app, cli::Action& action);
+void AddReceipts(CLI::App& app, cli::Action& action);
 
 }  // namespace crowdteach::client

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "proto/wire/invite.h"
+
 namespace crowdteach::client {
 void AddJoinOptions(CLI::App* command, JoinOptions* options) {
   options->home = JoinOptions::DefaultHome();
@@ -13,6 +15,16 @@ void AddJoinOptions(CLI::App* command, JoinOptions* options) {
       ->capture_default_str();
   command->add_option("--invite", options->invite_path,
                       "Invite file; needed the first time, kept in the home");
+  command
+      ->add_option("--server", options->server,
+                   "Where the coordinator is now, if it moved; kept in the home once it answers")
+      ->type_name("HOST:PORT")
+      ->check([](const std::string& text) { return Message(wire::CheckPublicAddress(text)); });
+  command
+      ->add_option("--server", options->server,
+                   "Where the coordinator is now, if it moved; kept in the home once it answers")
+      ->type_name("HOST:PORT")
+      ->check([](const std::string& text) { return Message(wire::CheckPublicAddress(text)); });
   command->add_option("--name", options->name,
                       fmt::format("What a new account is called (default: {})", DefaultName()));
 }

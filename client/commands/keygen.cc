@@ -15,6 +15,7 @@ void AddKeygen(CLI::App& app, cli::Action& action) {
       app.add_subcommand("keygen", "Makes your key, if you have none, and prints its public half");
   AddJoinOptions(command, options.get());
   command->remove_option(command->get_option("--invite"));
+  command->remove_option(command->get_option("--server"));
   command->remove_option(command->get_option("--name"));
   cli::SetExamples(command, "  crowdteach keygen --home ~/.crowdteach\n");
   command->callback([options, &action] {

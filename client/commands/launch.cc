@@ -17,6 +17,7 @@
 #include "client/launching.h"
 #include "client/terms_text.h"
 #include "proto/base/bytes.h"
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
@@ -60,7 +61,8 @@ StatusOr<int> DryRun(const CampaignFile& file, uint64_t seed,
   CT_ASSIGN_OR_RETURN(const auto blobs, ledger::ArtifactStore::Open(scratch.path() + "/blobs"));
   CT_ASSIGN_OR_RETURN(const PreparedCampaign prepared,
                       PrepareCampaign(file, seed, runner, blobs.get()));
-  fmt::print("{}nothing was sent: --dry-run\n", TermsText(prepared.open));
+  cli::Print(TermsText(prepared.open));
+  fmt::print("nothing was sent: --dry-run\n");
   return 0;
 }
 
@@ -82,7 +84,7 @@ StatusOr<int> RunLaunch(const LaunchOptions& options) {
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER, Account::kMayOpen));
   CT_ASSIGN_OR_RETURN(const PreparedCampaign prepared,
                       PrepareCampaign(file, seed, runner, &joined.home->blobs()));
-  fmt::print("{}", TermsText(prepared.open));
+  cli::Print(TermsText(prepared.open));
   Session* const session = joined.session.get();
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                       Patiently(std::stop_token(), [&] { return Open(session, prepared); }));

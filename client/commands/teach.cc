@@ -1,5 +1,6 @@
 // crowdteach teach: joins a campaign with one command and teaches until it is settled.
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -18,10 +19,13 @@
 #include "client/commands/teaching_lines.h"
 #include "client/program_trainer.h"
 #include "client/public_terms.h"
+#include "client/records.h"
 #include "client/teacher.h"
+#include "client/wallet.h"
 #include "client/worker_trainer.h"
 #include "learning/data/readers.h"
 #include "proto/cli/signals.h"
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
@@ -40,14 +44,25 @@ struct TeachOptions {
   uint64_t examples = 0;        // claimed with an own program; 0: counted
 };
 
-Status AskToAgree(const TeachOptions& options, const Campaign& campaign) {
-  fmt::print("{}", campaign.text);
+// Whether a line can be read; false: a stop was requested.
+bool WaitForInput(const std::stop_token& stop) {
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (!stop.stop_requested()) {
+    if (poll(&input, 1, 100) > 0) return true;
+  }
+  return false;
+}
+
+Status AskToAgree(const TeachOptions& options, const Campaign& campaign,
+                  const std::stop_token& stop) {
+  cli::Print(campaign.text);
   if (options.yes) return OkStatus();
   if (isatty(STDIN_FILENO) == 0) {
     return FailedPrecondition("nobody is here to agree to these terms; pass --yes to agree");
   }
   fmt::print("Do you agree? Your stake is locked when you do. [y/N] ");
   std::fflush(stdout);
+  if (!WaitForInput(stop)) return absl::CancelledError("not joined: nothing was agreed to");
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return OkStatus();
@@ -64,6 +79,18 @@ Status PrintBalance(Teacher& teacher, const std::string& home) {
   }
   fmt::print("; receipts in {}/receipts\n", home);
   return OkStatus();
+}
+
+// " (2629 held, 2000 at stake)": of the receipts in the home, which were checked when they came.
+std::string BalanceText(const std::string& home, uint64_t campaign) {
+  const StatusOr<Records> records = ReadRecords(home, std::nullopt);
+  if (!records.ok() || records->Account() == nullptr) return "";
+  const Wallet wallet = MakeWallet(records->Account()->entry.index(), records->Entries());
+  for (const CampaignMoney& money : wallet.campaigns) {
+    if (money.campaign != campaign) continue;
+    return fmt::format(" ({} held, {} at stake)", money.held, money.stake);
+  }
+  return "";
 }
 
 StatusOr<std::unique_ptr<Trainer>> MakeProgramTrainer(const TeachOptions& options) {
@@ -108,20 +135,33 @@ StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const TeachOptions& options) {
   return WithBehaviour(std::make_unique<WorkerTrainer>(std::move(runner), read), behaviour);
 }
 
+Status TeachCampaign(const TeachOptions& options, const std::stop_token& stop) {
+  CT_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, MakeTrainer(options));
+  const std::string& home = options.join.home;
+  TeacherOptions teaching{.name = options.join.name,
+                          .campaign = options.campaign,
+                          .server = options.join.server,
+                          .seed = options.seed,
+                          .until_refund = !options.leave_at_end};
+  teaching.agree = [&](const Campaign& campaign) { return AskToAgree(options, campaign, stop); };
+  CT_ASSIGN_OR_RETURN(Teacher teacher,
+                      Teacher::Join(options.join.invite_path, home, std::move(teaching)));
+  TeachingLines observer([&home](uint64_t campaign) { return BalanceText(home, campaign); },
+                         options.trainer.empty());
+  CT_RETURN_IF_ERROR(teacher.Teach(*trainer, observer, stop));
+  return Patiently(stop, [&] { return PrintBalance(teacher, home); });
+}
+
 StatusOr<int> RunTeach(const TeachOptions& options) {
   const cli::StopOnSignals signals;
-  CT_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, MakeTrainer(options));
-  TeacherOptions teaching{.name = options.join.name, .campaign = options.campaign};
-  teaching.agree = [&](const Campaign& campaign) { return AskToAgree(options, campaign); };
-  teaching.seed = options.seed;
-  teaching.until_refund = !options.leave_at_end;
-  CT_ASSIGN_OR_RETURN(Teacher teacher, Teacher::Join(options.join.invite_path, options.join.home,
-                                                     std::move(teaching)));
-  TeachingLines observer;
-  CT_RETURN_IF_ERROR(teacher.Teach(*trainer, observer, signals.token()));
-  CT_RETURN_IF_ERROR(
-      Patiently(signals.token(), [&] { return PrintBalance(teacher, options.join.home); }));
-  return 0;
+  const Status ended = TeachCampaign(options, signals.token());
+  if (absl::IsCancelled(ended) && signals.token().stop_requested()) {
+    fmt::print("{}; the same command goes on\n", Message(ended));
+    return kExitOk;
+  }
+  if (absl::IsResourceExhausted(ended) && !IsFromPeer(ended)) {
+    return ResourceExhausted("{}: free some space; nothing is lost, the same command goes on",
+                             Message(ended));
 }
 
 void AddTrainerOptions(CLI::App* command, TeachOptions* options) {

@@ -1,37 +1,50 @@
 #include "client/commands/teaching_lines.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+#include <utility>
+
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
 
 constexpr int kBarWidth = 20;
-
-std::string Bar(uint64_t done, uint64_t total) {
-  const int full = total == 0 ? 0 : static_cast<int>(done * kBarWidth / total);
-  std::string bar = "[";
-  for (int i = 0; i < kBarWidth; ++i) bar += i < full ? '#' : '.';
-  return bar + "]";
-}
+// Between two pictures of the same work: on a terminal, in a log.
+constexpr std::chrono::milliseconds kRedraw{100};
+constexpr std::chrono::seconds kLogLine{30};
 
 }  // namespace
 
-TeachingLines::TeachingLines() : terminal_(isatty(STDOUT_FILENO) != 0) {}
+TeachingLines::TeachingLines(std::function<std::string(uint64_t campaign)> balance,
+                             bool show_epochs)
+    : balance_(std::move(balance)), show_epochs_(show_epochs), live_(cli::IsLive()) {}
 
 void TeachingLines::Line(const std::string& text) {
-  fmt::print("{}{}\n", terminal_ ? "\r\x1b[K" : "", text);
-  std::fflush(stdout);
+  const std::lock_guard lock(mutex_);
+  cli::Print((live_ ? "\r\x1b[K" : "") + text + "\n");
+  drawn_ = {};
+}
+
+void TeachingLines::Draw(const std::string& text) {
+  // One column less: a full line makes some terminals begin the next.
+  cli::Print(live_ ? "\r\x1b[K" + cli::Fit(text, cli::Columns() - 1) : text + "\n");
+  drawn_ = std::chrono::steady_clock::now();
+}
+
+void TeachingLines::Stage(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  Draw(text);
 }
 
 void TeachingLines::Progress(const std::string& text) {
-  if (!terminal_) return;
-  fmt::print("\r\x1b[K{}", text);
-  std::fflush(stdout);
+  const std::lock_guard lock(mutex_);
+  const auto since = std::chrono::steady_clock::now() - drawn_;
+  if (drawn_ != SteadyTime{} && since < (live_ ? SteadyTime::duration(kRedraw) : kLogLine)) return;
+  if (live_ || drawn_ != SteadyTime{}) return Draw(text);
+  drawn_ = std::chrono::steady_clock::now();  // a log gets no line of work that is soon done
 }
 
 void TeachingLines::Waiting(uint32_t next_round) {
@@ -44,14 +57,20 @@ void TeachingLines::Enrolled(uint64_t campaign, uint64_t ledger_entry) {
   Line(fmt::format("enrolled: ledger entry {}", ledger_entry));
 }
 
-void TeachingLines::Teaching(uint64_t campaign, uint64_t examples, uint64_t account) {
-  Line(fmt::format("teaching campaign {} with {} examples as account {}", campaign, examples,
+void TeachingLines::Teaching(const Campaign& campaign, uint64_t examples, uint64_t account) {
+  campaign_ = campaign.number;
+  epochs_ = show_epochs_ ? campaign.terms.local.epochs : 0;
+  Line(fmt::format("teaching campaign {} with {} examples as account {}", campaign.number, examples,
                    account));
 }
 
 void TeachingLines::Training(uint32_t round, uint64_t done, uint64_t total, double loss_nats) {
   std::string text =
-      fmt::format("round {:>3}  train  {} {}/{}", round, Bar(done, total), done, total);
+      fmt::format("round {:>3}  train  {} ", round, cli::Bar(done, total, kBarWidth));
+  if (epochs_ > 1 && total != 0) {
+    text += fmt::format("epoch {}/{}  ", std::min(epochs_, done * epochs_ / total + 1), epochs_);
+  }
+  text += fmt::format("{}/{}", done, total);
   if (!std::isnan(loss_nats)) text += fmt::format("  loss {:.4f}", loss_nats);
   Progress(text);
 }
@@ -77,17 +96,18 @@ void TeachingLines::Failed(uint32_t round, const Status& status) {
 }
 
 void TeachingLines::Committed(uint32_t round, uint64_t index) {
-  Progress(fmt::format("round {:>3}  committed (entry {}); waiting for the others", round, index));
+  Stage(fmt::format("round {:>3}  committed (entry {}); waiting for the others", round, index));
 }
 
 void TeachingLines::Uploading(uint32_t round, uint64_t done_bytes, uint64_t total_bytes) {
   Progress(fmt::format("round {:>3}  upload {} {:.1f} of {:.1f} MB", round,
-                       Bar(done_bytes, total_bytes), static_cast<double>(done_bytes) * 1e-6,
+                       cli::Bar(done_bytes, total_bytes, kBarWidth),
+                       static_cast<double>(done_bytes) * 1e-6,
                        static_cast<double>(total_bytes) * 1e-6));
 }
 
 void TeachingLines::Revealed(uint32_t round, uint64_t index) {
-  Progress(fmt::format("round {:>3}  revealed (entry {}); being scored", round, index));
+  Stage(fmt::format("round {:>3}  revealed (entry {}); being scored", round, index));
 }
 
 void TeachingLines::Settled(const Settlement& settlement) {
@@ -97,9 +117,9 @@ void TeachingLines::Settled(const Settlement& settlement) {
   if (!settlement.ours.has_value()) {
     return Line(fmt::format("round {:>3}  settled without us; {}", round, model));
   }
-  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+} credits; {}", round,
+  Line(fmt::format("round {:>3}  score {:+.6f} ± {:.6f} nats, {:+} credits{}; {}", round,
                    settlement.ours->score_nats, settlement.ours->standard_error_nats,
-                   settlement.ours->credits, model));
+                   settlement.ours->credits, balance_(campaign_), model));
 }
 
 void TeachingLines::Aborted(uint32_t round, std::string_view why) {
@@ -111,6 +131,13 @@ void TeachingLines::Rejected(uint32_t round, std::string_view why) {
 }
 
 void TeachingLines::Phase(std::string_view what) { Line(std::string(what)); }
+
+void TeachingLines::Leaving(uint32_t round, bool uploading, std::chrono::seconds wait) {
+  Line(uploading ? fmt::format("finishing the upload of round {}; Ctrl-C again stops now", round)
+                 : fmt::format("leaving once the update of round {} is delivered, in {} s at most; "
+                               "Ctrl-C again stops now",
+                               round, wait.count()));
+}
 
 void TeachingLines::Trouble(const Status& status, uint64_t retry_in_ms) {
   Line(retry_in_ms == 0 ? Message(status)

@@ -1,6 +1,5 @@
 // crowdteach watch: a campaign, live. crowdteach close: settles it.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include "client/commands/view_text.h"
 #include "proto/base/exit_codes.h"
 #include "proto/cli/signals.h"
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
@@ -43,8 +43,7 @@ StatusOr<uint64_t> Choose(uint64_t campaign, Session* session) {
 
 class Screen {
  public:
-  explicit Screen(std::string format)
-      : format_(std::move(format)), terminal_(isatty(STDOUT_FILENO) != 0) {}
+  explicit Screen(std::string format) : format_(std::move(format)), terminal_(cli::IsLive()) {}
 
   void Show(const v1::CampaignView& view) {
     if (format_ == "json") {
@@ -53,7 +52,7 @@ class Screen {
       const std::string table = ViewTable(view);
       // Over the table drawn before.
       if (lines_ > 0) fmt::print("\x1b[{}F\x1b[J", lines_);
-      fmt::print("{}", table);
+      cli::Print(table);
       lines_ = std::count(table.begin(), table.end(), '\n');
     } else {
       const std::string line = ViewLine(view);

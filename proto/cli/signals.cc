@@ -27,7 +27,12 @@ StopOnSignals::StopOnSignals() {
       int signal = 0;
       if (sigwait(&set, &signal) != 0) continue;
       if (signal == SIGUSR2) return;  // from the destructor
-      if (source_.stop_requested()) _exit(kExitInterrupted);
+      if (source_.stop_requested()) {
+        // A half-drawn line must not run into the shell's next prompt.
+        const bool live = isatty(STDOUT_FILENO) != 0;
+        if (live && write(STDOUT_FILENO, "\n", 1) != 1) _exit(kExitInterrupted);
+        _exit(kExitInterrupted);
+      }
       source_.request_stop();
     }
   });

@@ -1,6 +1,7 @@
 // SIGINT and SIGTERM as a stop token.
 //
-// The first signal requests a stop; the second ends the process at once with exit code 130.
+// The first signal requests a stop: a program finishes what it owes, says so, and ends by itself.
+// The second ends the process at once with exit code 130.
 // One object at a time, made before other threads are; thread-safe to read.
 #pragma once
 

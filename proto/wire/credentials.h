@@ -1,9 +1,10 @@
 // TLS and connection settings of both ends.
 //
 // The client trusts one root, the CA certificate of its invite, and expects the fixed server name.
-// Keepalive: the client pings every 30 s, the server allows every 20 s (with gRPC's defaults a
-// pinging client is dismissed as too_many_pings); the server pings every 30 s, too. Messages are at
-// most 2 MiB.
+// Keepalive: each end pings when it has heard nothing for 30 s and gives the answer a minute; the
+// server allows a ping every 20 s (with gRPC's defaults a pinging client is dismissed as
+// too_many_pings). A ping waits behind what was sent before it, so the minute and the window bound
+// how slow a link may be: some 24 kB/s. Messages are at most 2 MiB.
 // Thread-safety: pure functions; a channel may be used by any thread.
 #pragma once
 
@@ -21,7 +22,12 @@ namespace crowdteach::wire {
 
 inline constexpr int kMaxMessageBytes = 2 << 20;
 inline constexpr int kKeepaliveMs = 30'000;
+inline constexpr int kKeepaliveTimeoutMs = 60'000;
 inline constexpr int kMinPingIntervalMs = 20'000;
+// What may be under way to one stream, or the message it waits for, if that is larger. gRPC's own
+// estimate grows with a slow link's queues until pings take too long.
+inline constexpr int kWindowBytes = 256 << 10;
+inline constexpr int kConnectTimeoutMs = 10'000;  // of one address of a name
 inline constexpr int kMaxStreamsPerConnection = 64;
 using crowdteach::kProtocolVersion;
 

@@ -1,5 +1,7 @@
 #include "proto/wire/invite.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
@@ -205,6 +207,27 @@ std::string FormatHostPort(const HostPort& address) {
   return address.host.find(':') == std::string::npos
              ? fmt::format("{}:{}", address.host, address.port)
              : fmt::format("[{}]:{}", address.host, address.port);
+}
+
+bool IsAnyAddress(const std::string& host) {
+  in_addr v4 = {};
+  in6_addr v6 = {};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return v4.s_addr == INADDR_ANY;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 &&
+         (IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+          (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr32[3] == INADDR_ANY));
+}
+
+Status CheckPublicAddress(std::string_view text) {
+  CT_ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(text));
+  if (address.port == 0) {
+    return InvalidArgument("\"{}\": port 0 is no port that others can connect to", text);
+  }
+  if (!IsAnyAddress(address.host)) return OkStatus();
+  return InvalidArgument(
+      "\"{}\": {} is every address of this machine, and nobody can be sent there; name the one "
+      "that people reach, or a DNS name",
+      text, address.host);
 }
 
 std::string_view RoleName(v1::Role role) {

@@ -55,6 +55,11 @@ struct HostPort {
 // "host:port" or "[v6]:port"; port 0 is allowed (listen anywhere). kInvalidArgument.
 StatusOr<HostPort> ParseHostPort(std::string_view text);
 std::string FormatHostPort(const HostPort& address);
+// "0.0.0.0", "::" and other spellings of every address of this machine: good to listen on, but
+// nobody can be sent there.
+bool IsAnyAddress(const std::string& host);
+// OK: an address others can be told. kInvalidArgument: not host:port, port 0, or any address.
+Status CheckPublicAddress(std::string_view text);
 
 // "teacher", "owner", "auditor" and back; kInvalidArgument lists them.
 std::string_view RoleName(v1::Role role);

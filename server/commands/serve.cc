@@ -1,5 +1,6 @@
 // serve: the coordinator itself, until SIGINT or SIGTERM.
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
@@ -105,7 +106,7 @@ StatusOr<std::string> FindWorker() {
 std::vector<std::string> PublicAddresses(const std::vector<std::string>& advertised,
                                          const wire::HostPort& actual) {
   if (!advertised.empty()) return advertised;
-  if (actual.host == "0.0.0.0" || actual.host == "::") return {};
+  if (wire::IsAnyAddress(actual.host)) return {};
   return {wire::FormatHostPort(actual)};
 }
 
@@ -144,12 +145,21 @@ Status CheckCa(const std::string& home, uint64_t log_size, bool new_ca) {
 }
 
 // Everything is up: says so on standard output and in ‹home›/addresses.
-Status Announce(const std::string& home, const wire::HostPort& rpc, const wire::HostPort& web) {
+Status Announce(const std::string& home, const wire::HostPort& rpc, const wire::HostPort& web,
+                const Advertised& advertised) {
   const std::string rpc_text = wire::FormatHostPort(rpc);
   const std::string web_text = wire::FormatHostPort(web);
   CT_RETURN_IF_ERROR(base::WriteFileDurably(
       home + "/addresses", fmt::format("grpc={}\nweb=https://{}\n", rpc_text, web_text), 0600));
   fmt::print("listening on {} (teachers, owners) and https://{} (auditors)\n", rpc_text, web_text);
+  if (!advertised.addresses.empty()) {
+    fmt::print("invites name {}\n", fmt::join(advertised.addresses, ", "));
+  } else {
+    fmt::print(
+        "nobody can be invited: {} is every address of this machine. Say which one people reach: "
+        "--advertise HOST:{}\n",
+        rpc.host, rpc.port);
+  }
   if (std::fflush(stdout) != 0) spdlog::warn("standard output is closed");
   return OkStatus();
 }
@@ -180,14 +190,16 @@ StatusOr<int> Serve(ServeOptions options) {
   CT_ASSIGN_OR_RETURN(const wire::ServerIdentity identity,
                       wire::LoadOrCreateIdentity(home + "/tls", WallClockMs()));
   CT_ASSIGN_OR_RETURN(const auto rpc,
-                      RpcServer::Listen(coordinator.get(), identity, {rpc_address, WallClockMs}));
+                      RpcServer::Listen(coordinator.get(), identity,
+                                        {rpc_address, options.advertise, WallClockMs}));
   CT_ASSIGN_OR_RETURN(const auto web, WebServer::Listen(coordinator.get(), identity, web_address));
   rpc_address.port = rpc->port();
   web_address.port = web->port();
   CT_ASSIGN_OR_RETURN(const auto web_addresses, WebAddresses(options, web_address));
-  CT_RETURN_IF_ERROR(rpc->StartAdmin(
-      home, {PublicAddresses(options.advertise, rpc_address), web_addresses, identity.ca_pem}));
-  CT_RETURN_IF_ERROR(Announce(home, rpc_address, web_address));
+  const Advertised advertised{PublicAddresses(options.advertise, rpc_address), web_addresses,
+                              identity.ca_pem};
+  CT_RETURN_IF_ERROR(rpc->StartAdmin(home, advertised));
+  CT_RETURN_IF_ERROR(Announce(home, rpc_address, web_address, advertised));
   spdlog::info("stopping: signal {}", WaitForStopSignal());
   ::unlink((home + "/addresses").c_str());  // nobody listens there now
   CT_RETURN_IF_ERROR(broken);
@@ -197,6 +209,10 @@ StatusOr<int> Serve(ServeOptions options) {
 std::string CheckAddress(const std::string& text) {
   const auto address = wire::ParseHostPort(text);
   return address.ok() ? std::string() : Message(address.status());
+}
+
+std::string CheckAdvertised(const std::string& text) {
+  return Message(wire::CheckPublicAddress(text));
 }
 
 }  // namespace
@@ -218,13 +234,14 @@ void AddServe(CLI::App& app, cli::Action& action) {
       ->type_name("HOST:PORT");
   serve
       ->add_option("--advertise", options->advertise,
-                   "Address that invites name instead of --listen's; may be repeated")
-      ->check(CheckAddress)
+                   "Address that invites name instead of --listen's, and clients learn when they "
+                   "connect; tried in order; may be repeated")
+      ->check(CheckAdvertised)
       ->type_name("HOST:PORT");
   serve
       ->add_option("--web-advertise", options->web_advertise,
                    "Likewise for auditors (default: --advertise's hosts, --web-listen's port)")
-      ->check(CheckAddress)
+      ->check(CheckAdvertised)
       ->type_name("HOST:PORT");
   serve->add_option("--asset", coordinator.asset, "What the credits are called (first start only)")
       ->capture_default_str();
@@ -251,8 +268,8 @@ void AddServe(CLI::App& app, cli::Action& action) {
   serve->add_flag("-v,--verbose", options->verbose, "Logs more");
   cli::SetExamples(serve,
                    "  crowdteachd serve --home /var/lib/crowdteach\n"
-                   "  crowdteachd serve --home /var/lib/crowdteach --listen 0.0.0.0:7700 "
-                   "--web-listen 0.0.0.0:7701 --advertise teach.example.org:7700\n");
+                   "  crowdteachd serve --home /var/lib/crowdteach --listen [::]:7700 "
+                   "--web-listen [::]:7701 --advertise teach.example.org:7700\n");
   serve->callback([options, &action] { action = [options] { return Serve(*options); }; });
 }
 

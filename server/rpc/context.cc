@@ -20,6 +20,24 @@ void TransferSlots::Give(uint64_t account) {
   if (--found->second == 0) taken_.erase(found);
 }
 
+void RunningUploads::Enter(grpc::CallbackServerContext* call, uint64_t account,
+                           std::string digest) {
+  const std::lock_guard lock(mutex_);
+  running_[call] = {account, std::move(digest)};
+}
+
+void RunningUploads::Leave(grpc::CallbackServerContext* call) {
+  const std::lock_guard lock(mutex_);
+  running_.erase(call);
+}
+
+void RunningUploads::Displace(uint64_t account, std::string_view digest) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [call, upload] : running_) {
+    if (upload.first == account && upload.second == digest) call->TryCancel();
+  }
+}
+
 StatusOr<uint64_t> RpcContext::Authenticate(const grpc::CallbackServerContext& call) {
   constexpr std::string_view kPrefix = "Bearer ";
   const auto& metadata = call.client_metadata();

@@ -11,6 +11,10 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "proto/base/digest.h"
 #include "proto/base/status.h"
@@ -33,12 +37,28 @@ class TransferSlots {
   std::map<uint64_t, size_t> taken_;
 };
 
+// The upload streams under way, so that a sender whose link broke need not wait until the stream it
+// lost is noticed to be dead.
+class RunningUploads {
+ public:
+  void Enter(grpc::CallbackServerContext* call, uint64_t account, std::string digest);
+  void Leave(grpc::CallbackServerContext* call);
+  // Ends the account's own upload of this blob, if there is one.
+  void Displace(uint64_t account, std::string_view digest);
+
+ private:
+  std::mutex mutex_;
+  std::map<grpc::CallbackServerContext*, std::pair<uint64_t, std::string>> running_;
+};
+
 struct RpcContext {
   Coordinator& coordinator;
   base::Hash ca_digest{};
-  std::function<uint64_t()> now_ms;  // wall clock
+  std::function<uint64_t()> now_ms;    // wall clock
+  std::vector<std::string> addresses;  // that Hello tells
   Sessions sessions;
   TransferSlots transfers;
+  RunningUploads uploads;
   DiskPool disk{4};
 
   // The caller's account, from its `authorization: Bearer ‹hex›`. kUnauthenticated.

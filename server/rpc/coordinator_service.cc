@@ -35,6 +35,7 @@ grpc::ServerUnaryReactor* CoordinatorService::Hello(grpc::CallbackServerContext*
   return Answer(call, "Hello", [&]() -> Status {
     CT_ASSIGN_OR_RETURN(
         *reply, SayHello(context_->coordinator, context_->sessions, *request, context_->now_ms()));
+    for (const std::string& address : context_->addresses) reply->add_addresses(address);
     return OkStatus();
   });
 }
@@ -110,6 +111,16 @@ grpc::ServerUnaryReactor* CoordinatorService::GetReceipt(grpc::CallbackServerCon
                         request->has_index() ? context_->coordinator.Receipt(request->index())
                                              : context_->coordinator.ReceiptOfSequence(
                                                    account, request->sequence()));
+    return OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::ListEntries(grpc::CallbackServerContext* call,
+                                                          const v1::ListEntriesRequest* request,
+                                                          v1::ListEntriesReply* reply) {
+  return Answer(call, "ListEntries", [&]() -> Status {
+    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(*call));
+    *reply = context_->coordinator.Entries(account, request->first_index());
     return OkStatus();
   });
 }

@@ -32,6 +32,9 @@ class CoordinatorService final : public CoordinatorServiceBase {
   grpc::ServerUnaryReactor* GetReceipt(grpc::CallbackServerContext* call,
                                        const v1::GetReceiptRequest* request,
                                        v1::GetReceiptReply* reply) override;
+  grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* call,
+                                        const v1::ListEntriesRequest* request,
+                                        v1::ListEntriesReply* reply) override;
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* call,
                                        const v1::GetAccountRequest* request,
                                        v1::GetAccountReply* reply) override;

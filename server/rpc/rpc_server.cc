@@ -30,8 +30,9 @@ void Stop(const std::unique_ptr<grpc::Server>& server) {
 }  // namespace
 
 struct RpcServer::Impl {
-  Impl(Coordinator* coordinator, const base::Hash& ca_digest, std::function<uint64_t()> now_ms)
-      : context{*coordinator, ca_digest, std::move(now_ms)}, service(&context) {}
+  Impl(Coordinator* coordinator, const base::Hash& ca_digest, Options options)
+      : context{*coordinator, ca_digest, std::move(options.now_ms), std::move(options.advertise)},
+        service(&context) {}
   RpcContext context;
   CoordinatorService service;
   std::unique_ptr<AdminService> admin;
@@ -54,8 +55,8 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(Coordinator* coordinator,
                                                        Options options) {
   CT_ASSIGN_OR_RETURN(const base::Hash ca_digest, wire::CaDigest(identity.ca_pem));
   if (!options.now_ms) options.now_ms = WallClockMs;
-  auto impl = std::make_unique<Impl>(coordinator, ca_digest, std::move(options.now_ms));
   const std::string address = wire::FormatHostPort(options.listen);
+  auto impl = std::make_unique<Impl>(coordinator, ca_digest, std::move(options));
   grpc::ServerBuilder builder;
   wire::ApplyServerSettings(builder);
   builder.AddListeningPort(address, wire::ServerCredentials(identity), &impl->port);

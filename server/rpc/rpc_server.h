@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "proto/base/status.h"
 #include "proto/wire/certificates.h"
@@ -22,8 +23,9 @@ namespace crowdteach::server {
 class RpcServer {
  public:
   struct Options {
-    wire::HostPort listen;             // port 0: any free one
-    std::function<uint64_t()> now_ms;  // empty: the wall clock
+    wire::HostPort listen;               // port 0: any free one
+    std::vector<std::string> advertise;  // what Hello tells clients to try
+    std::function<uint64_t()> now_ms;    // empty: the wall clock
   };
   // kUnavailable: the address cannot be listened on.
   static StatusOr<std::unique_ptr<RpcServer>> Listen(Coordinator* coordinator,

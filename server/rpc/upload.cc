@@ -21,9 +21,11 @@ StatusOr<ledger::BlobName> NameOf(const v1::UploadHead& head) {
   return name;
 }
 
-// Another stream is at the same blob: mostly this client's own, lost and not yet noticed.
-Status Busy() {
-  return Unavailable("another upload of this blob is running; try again in a minute");
+// Another stream is at the same blob: this account's own, lost and not yet noticed to be, or
+// somebody else's.
+Status Busy(RpcContext* context, uint64_t account, const v1::UploadHead& head) {
+  context->uploads.Displace(account, head.digest());
+  return Unavailable("another upload of this blob was still open; try again");
 }
 
 // Not the sender's doing: to be tried again, so no statement is made about it.
@@ -62,6 +64,7 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadPart> {
   }
 
   void OnDone() override {
+    context_->uploads.Leave(call_);
     if (account_.has_value()) context_->transfers.Give(*account_);
     delete this;
   }
@@ -96,8 +99,9 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadPart> {
     if (!allowed.ok()) return Refuse(allowed);
     StatusOr<Writer> writer = context_->coordinator.artifacts().Receive(*name);
     if (absl::IsAlreadyExists(writer.status())) return Complete();
-    if (absl::IsFailedPrecondition(writer.status())) return Busy();
+    if (absl::IsFailedPrecondition(writer.status())) return Busy(context_, *account_, *head_);
     CT_RETURN_IF_ERROR(writer.status());
+    context_->uploads.Enter(call_, *account_, head_->digest());
     if (head_->first_chunk() != writer->next_chunk()) {
       return FailedPrecondition("go on at chunk {}, not {}", writer->next_chunk(),
                                 head_->first_chunk());
@@ -157,7 +161,7 @@ Status AnswerGetUpload(RpcContext* context, uint64_t account, const v1::UploadHe
     reply->set_complete(true);
     return OkStatus();
   }
-  if (absl::IsFailedPrecondition(writer.status())) return Busy();
+  if (absl::IsFailedPrecondition(writer.status())) return Busy(context, account, head);
   CT_RETURN_IF_ERROR(writer.status());
   reply->set_chunks(writer->next_chunk());
   return OkStatus();

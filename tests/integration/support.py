@@ -202,15 +202,20 @@ class CrowdTest(unittest.TestCase):
 
     # ---- programs
 
+    def command(self, program, *arguments):
+        """How a program is run; tests with several machines say where."""
+        return [BIN / program, *arguments]
+
     def spawn(self, name, program, *arguments, **options):
-        process = Process(name, [BIN / program, *arguments], self.dir / f"{name}.log", **options)
+        process = Process(name, self.command(program, *arguments), self.dir / f"{name}.log",
+                          **options)
         self._processes.append(process)
         return process
 
     def run_program(self, program, *arguments, expect=OK, patience_s=PATIENCE_S):
         """Runs to the end; returns standard output and error together."""
         done = subprocess.run(
-            [str(a) for a in (BIN / program, *arguments)], stdin=subprocess.DEVNULL,
+            [str(a) for a in self.command(program, *arguments)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=patience_s)
         self.assertEqual(done.returncode, expect, f"{program} {arguments}:\n{done.stdout}")
         return done.stdout
@@ -314,8 +319,8 @@ class CrowdTest(unittest.TestCase):
         if self.views is not None:
             self.views.end()
             past = self.views.all
-        self.views = Views([BIN / "crowdteach", "watch", "--home", self.dir / "watcher",
-                            "--format", "json"], self.dir / "watch.log")
+        self.views = Views(self.command("crowdteach", "watch", "--home", self.dir / "watcher",
+                                        "--format", "json"), self.dir / "watch.log")
         self.past_views = getattr(self, "past_views", []) + past
 
     def every_view(self):

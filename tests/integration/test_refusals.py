@@ -115,6 +115,25 @@ class Invites(CrowdTest):
         self.assert_refused(output, "another crowdteachd", str(self.home))
 
 
+class Advertising(CrowdTest):
+    """What would make invites that lead nowhere is told at once."""
+
+    def test_every_address(self):
+        self.ports = ("0.0.0.0:0", "0.0.0.0:0")
+        self.start_coordinator()
+        self.assertIn("nobody can be invited", self.coordinator.log())
+        said = self.operator("invite", "--role", "teacher", expect=REFUSED)
+        self.assertIn("--advertise HOST:PORT", said)
+
+    def test_addresses_that_lead_nowhere(self):
+        for address in ("0.0.0.0:7700", "[::]:7700", "[::ffff:0.0.0.0]:7700", "host:0", "host"):
+            for option in ("--advertise", "--web-advertise"):
+                said = self.run_program("crowdteachd", "serve", "--home", self.dir / "none",
+                                        option, address, expect=USAGE)
+                self.assertIn(address.rsplit(":", 1)[0], said)
+        self.assertFalse((self.dir / "none").exists())
+
+
 class Campaigns(CrowdTest):
     stake_grant = 0
 

@@ -4,7 +4,7 @@ import os
 import signal
 import unittest
 
-from support import INTERRUPTED, IO, OK, CrowdTest, status_is, teacher_in, wait_for, workers_of
+from support import IO, OK, CrowdTest, status_is, wait_for, workers_of
 
 
 class TeachersFail(CrowdTest):
@@ -62,20 +62,6 @@ class TeachersFail(CrowdTest):
         self.assertTrue(self.seats(self.audited(), 1)["bob"]["included"])
         # The committed update, not a new one: it trained once.
         self.assertEqual(bob.log().count("trained on"), 1)
-
-    def test_interrupted_in_the_commit_phase(self):
-        ada, bob, cid = self.start(["ada", "bob"], rounds=1)
-        bob.signal(signal.SIGINT)
-        self.assertEqual(bob.wait(), INTERRUPTED)
-        bob = self.teach("bob", shard="2/3")
-        self.until(lambda view: teacher_in(view, "bob")["connected"], "bob's return")
-        cid.resume()
-        self.until_phase("ended")
-        self.close()
-        for teacher in (ada, bob, cid):
-            self.assertEqual(teacher.wait(), OK, teacher.log())
-        self.assertTrue(self.seats(self.audited(), 1)["bob"]["included"])
-        self.assertEqual(bob.log().count("enrolled: "), 1)
 
     def test_worker_killed_in_training(self):
         self.set_up_people()

@@ -1,6 +1,8 @@
 // Milestones, sequences and blobs, folded from histories.
 #include "server/marks.h"
 
+#include <algorithm>
+
 #include "tests/unit/server/history.h"
 
 namespace crowdteach::server {
@@ -43,6 +45,31 @@ TEST_CASE("Each milestone is the latest entry of its kind") {
   const Marks closed = MarksOf(world.log);
   REQUIRE(closed.Campaign(world.id).close == LastIndexOf(world.log, v1::Intent::kCampaignClose));
   REQUIRE(closed.Campaign(world.id).refund == world.log.entries.size() - 1);
+}
+
+TEST_CASE("An account's entries: its own acts, its scores, and what posts to its balances") {
+  SmallWorld world(3);
+  const uint64_t ada = world.teachers[0];
+  const uint64_t bob = world.teachers[1];
+  // bob does not reveal: rejected, not scored.
+  world.log.RunRound(world.id, {{ada, {.phi_q32 = kNat / 4}}, {bob, {.reveals = false}}});
+  const Marks marks = MarksOf(world.log);
+  const auto has = [&](uint64_t account, v1::Intent::BodyCase body) {
+    const std::vector<uint64_t>& all = marks.EntriesOf(account);
+    REQUIRE(std::is_sorted(all.begin(), all.end()));
+    return std::count(all.begin(), all.end(), LastIndexOf(world.log, body));
+  };
+  for (const auto body : {v1::Intent::kScore, v1::Intent::kSettle}) {
+    REQUIRE(has(ada, body) == 1);
+    REQUIRE(has(world.teachers[2], body) == 1);  // scored 0, so nothing is posted to it
+    REQUIRE(has(bob, body) == 0);
+  }
+  REQUIRE(has(bob, v1::Intent::kUpdateReject) == 1);
+  REQUIRE(has(ada, v1::Intent::kUpdateReject) == 0);
+  REQUIRE(has(ada, v1::Intent::kRoundOpen) == 0);
+  REQUIRE(marks.EntriesOf(ada).front() == ada);  // its ACCOUNT_OPEN
+  REQUIRE(marks.EntriesOf(0).empty());
+  REQUIRE(marks.EntriesOf(9999).empty());
 }
 
 TEST_CASE("Rejects are of the open round") {

@@ -23,6 +23,42 @@ TEST_CASE("an account, a session, its account") {
       Call(server, &v1::Coordinator::Stub::GetReceipt, genesis, session.token()).status()));
 }
 
+TEST_CASE("Hello tells where else the coordinator is") {
+  Server server;
+  const v1::HelloReply hello = SayHello(server);
+  REQUIRE(hello.addresses_size() == 2);
+  REQUIRE(hello.addresses(0) == "203.0.113.5:7700");
+  REQUIRE(hello.addresses(1) == "[2001:db8::5]:7700");
+}
+
+TEST_CASE("the entries that concern the caller are listed, and no others") {
+  Server server;
+  const auto key = ledger::SigningKey::Generate();
+  const v1::OpenSessionReply ada = Join(server, v1::TEACHER, key);
+  const v1::OpenSessionReply bob = Join(server, v1::TEACHER, ledger::SigningKey::Generate());
+  v1::IssueCreditsRequest issue;
+  issue.set_to(std::to_string(ada.account()));
+  issue.set_amount(7);
+  issue.set_reference("test");
+  const auto issued = AdminClient::Of(server.home.path)->IssueCredits(issue);
+  REQUIRE(issued.ok());
+  const auto list = [&](const std::string& token, uint64_t first) {
+    v1::ListEntriesRequest request;
+    request.set_first_index(first);
+    const auto reply = Call(server, &v1::Coordinator::Stub::ListEntries, request, token);
+    REQUIRE(reply.ok());
+    REQUIRE(reply->next_index() == server.coordinator->log_size());
+    REQUIRE_FALSE(reply->more());
+    return std::vector<uint64_t>(reply->indexes().begin(), reply->indexes().end());
+  };
+  REQUIRE(list(ada.token(), 0) == std::vector<uint64_t>{ada.account(), issued->index()});
+  REQUIRE(list(ada.token(), ada.account() + 1) == std::vector<uint64_t>{issued->index()});
+  REQUIRE(list(ada.token(), 1'000'000).empty());
+  REQUIRE(list(bob.token(), 0) == std::vector<uint64_t>{bob.account()});
+  REQUIRE(absl::IsUnauthenticated(
+      Call(server, &v1::Coordinator::Stub::ListEntries, v1::ListEntriesRequest(), "").status()));
+}
+
 TEST_CASE("Hello tells a program of another protocol who must upgrade") {
   Server server;
   v1::HelloRequest request;

@@ -54,8 +54,11 @@ struct Server {
     REQUIRE(started.ok());
     coordinator = std::move(*started);
     identity = *wire::LoadOrCreateIdentity(home.path + "/tls", WallClockMs());
-    auto listening = RpcServer::Listen(coordinator.get(), identity,
-                                       {{"127.0.0.1", 0}, [this] { return now_ms.load(); }});
+    auto listening =
+        RpcServer::Listen(coordinator.get(), identity,
+                          {{"127.0.0.1", 0}, {"203.0.113.5:7700", "[2001:db8::5]:7700"}, [this] {
+                             return now_ms.load();
+                           }});
     REQUIRE(listening.ok());
     rpc = std::move(*listening);
     const std::string address = "127.0.0.1:" + std::to_string(rpc->port());

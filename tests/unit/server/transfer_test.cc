@@ -93,6 +93,46 @@ TEST_CASE("an upload goes on where it broke off") {
   REQUIRE(Upload(server, token, {blob.Head(0), {}})->kind() == v1::UPLOAD_COMPLETE);  // once more
 }
 
+TEST_CASE("whoever begins an upload again ends the stream it lost") {
+  Server server;
+  const std::string token = Join(server, v1::OWNER, ledger::SigningKey::Generate()).token();
+  const Blob blob(3 * base::kChunkBytes);
+  // The first stream stays open, as after a link that broke without a word.
+  grpc::ClientContext lost;
+  lost.AddMetadata("authorization", "Bearer " + base::Hex(token));
+  v1::UploadReply lost_reply;
+  const auto writer = server.stub->Upload(&lost, &lost_reply);
+  v1::UploadPart part;
+  *part.mutable_head() = blob.Head(0);
+  REQUIRE(writer->Write(part));
+  part.Clear();
+  part.set_payload(blob.Chunk(0));
+  REQUIRE(writer->Write(part));
+  const auto arrived = [&] {
+    std::error_code error;
+    return std::filesystem::file_size(
+               server.home.path + "/artifacts/part/" + base::Hex(blob.digest), error) ==
+               base::kChunkBytes &&
+           !error;
+  };
+  for (int i = 0; i < 500 && !arrived(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  REQUIRE(arrived());
+  auto state = GetUpload(server, token, blob);
+  REQUIRE(absl::IsUnavailable(state.status()));
+  for (int i = 0; i < 100 && !state.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    state = GetUpload(server, token, blob);
+  }
+  REQUIRE(state.ok());
+  REQUIRE(state->chunks() == 1);  // what came through the lost stream is not sent again
+  REQUIRE_FALSE(writer->Finish().ok());
+  const auto statement = Upload(server, token, {blob.Head(1), {blob.Chunk(1), blob.Chunk(2)}});
+  REQUIRE(statement.ok());
+  REQUIRE(statement->kind() == v1::UPLOAD_COMPLETE);
+}
+
 TEST_CASE("bytes that are not the blob announced are refused with a signed statement") {
   Server server;
   const std::string token = Join(server, v1::OWNER, ledger::SigningKey::Generate()).token();

@@ -105,4 +105,21 @@ TEST_CASE("addresses") {
   }
 }
 
+TEST_CASE("addresses that others can be sent to") {
+  for (const char* good : {"teach.example.org:7700", "203.0.113.5:7700", "[2001:db8::1]:7700",
+                           "127.0.0.1:1", "[fe80::1%eth0]:7700", "localhost:65535"}) {
+    INFO(good);
+    REQUIRE(CheckPublicAddress(good).ok());
+  }
+  for (const char* bad :
+       {"0.0.0.0:7700", "[::]:7700", "[0:0:0:0:0:0:0:0]:7700", "[::ffff:0.0.0.0]:7700", "host:0",
+        "host", ":7700", "2001:db8::1:7700", "host:65536", "ho st:1", ""}) {
+    INFO(bad);
+    REQUIRE(absl::IsInvalidArgument(CheckPublicAddress(bad)));
+  }
+  REQUIRE_FALSE(IsAnyAddress("0.0.0.1"));
+  REQUIRE_FALSE(IsAnyAddress("::1"));
+  REQUIRE_FALSE(IsAnyAddress("example.org"));
+}
+
 }  // namespace crowdteach::wire
