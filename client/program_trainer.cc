@@ -25,7 +25,7 @@ std::vector<std::string> EnvironmentOf(const Placeholders& values) {
   for (const auto& [name, value] : values) {
     std::string variable = "CROWDTEACH_" + name;
     for (char& c : variable) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    environment.push_back(variable + "=" + value);
+    environment.push_back(fmt::format("{}={}", variable, value));
   }
   return environment;
 }

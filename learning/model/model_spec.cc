@@ -13,9 +13,34 @@ namespace {
 constexpr size_t kMaxNameBytes = 64;
 constexpr size_t kMaxDimensions = 8;  // of a layer's output, the batch apart
 
+// toml++ runs into undefined behaviour on some characters beyond ASCII. They may stand in comments,
+// where '?' takes their place before it sees them; names and values have none.
+StatusOr<std::string> OnlyAscii(std::string_view text) {
+  std::string ascii(text);
+  size_t line = 1, quotes = 0;
+  bool comment = false;
+  for (char& c : ascii) {
+    if (c == '\n') {
+      ++line;
+      quotes = 0;
+      comment = false;
+    }
+    if (c == '"' || c == '\'') ++quotes;
+    if (c == '#' && quotes % 2 == 0) comment = true;
+    if (static_cast<unsigned char>(c) < 0x80) continue;
+    if (!comment) {
+      return InvalidArgument("model.toml:{}: characters beyond ASCII may stand in comments only",
+                             line);
+    }
+    c = '?';
+  }
+  return ascii;
+}
+
 StatusOr<toml::table> ParseToml(std::string_view text) {
+  CT_ASSIGN_OR_RETURN(const std::string ascii, OnlyAscii(text));
   try {
-    return toml::parse(text);
+    return toml::parse(ascii);
   } catch (const toml::parse_error& error) {
     return InvalidArgument("model.toml:{}: {}", error.source().begin.line, error.description());
   }

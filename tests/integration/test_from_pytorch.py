@@ -17,6 +17,8 @@ try:
     import torch.nn.functional as F
     from torch import nn
 except ImportError:
+    if sys.executable != "/usr/bin/python3":  # Debian's, which may have what another lacks
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
     print("not tested: Debian's python3-torch is not installed")
     sys.exit(0)
 

@@ -116,6 +116,9 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
       {"[\n[model]\n", "model.toml:1: "},
       {"[[[model]]]\n", "model.toml:1: "},
       {"[[=", "model.toml:1: "},
+      // toml++ has undefined behaviour on this one.
+      {"\u1234 = 1\n", "model.toml:1: characters beyond ASCII may stand in comments only"},
+      {"# \u1234\n[model] # \u1234\nname = \"\u00e9\"\n", "model.toml:3: characters beyond ASCII"},
       {"", "there is no [model]"},
       {kHead, "no [[layer]]"},
       {kHead + std::string("[other]\n"), "model.toml:4: unknown key"},
