@@ -1,11 +1,13 @@
 #include "client/home.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <sstream>
 #include <utility>
 
 #include "ledger/canonical.h"
+#include "ledger/receipt.h"
 #include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/file.h"
@@ -98,18 +100,47 @@ StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
   StatusOr<std::string> bytes = base::ReadFile(path() + "/pending", kSmallFileBytes);
   if (absl::IsNotFound(bytes.status())) return std::optional<v1::SignedIntent>();
   CT_RETURN_IF_ERROR(bytes.status());
-  CT_ASSIGN_OR_RETURN(v1::SignedIntent intent, ledger::Decode<v1::SignedIntent>(*bytes));
-  return std::optional<v1::SignedIntent>(std::move(intent));
+  StatusOr<v1::SignedIntent> intent = ledger::Decode<v1::SignedIntent>(*bytes);
+  const Status whole =
+      intent.ok() ? ledger::DecodeIntent(intent->payload()).status() : intent.status();
+  if (!whole.ok()) {
+    return Unavailable(
+        "{}/pending is damaged ({}). It held an act whose fate is not known; remove the file, and "
+        "see with crowdteach receipts whether the act is on the ledger",
+        path(), Message(whole));
+  }
+  return std::optional<v1::SignedIntent>(*std::move(intent));
 }
 
 Status Home::SaveHead(std::string_view note) {
   return base::WriteFileDurably(path() + "/head", note, kPrivate);
 }
 
+Status Home::DamagedHead(std::string_view how) const {
+  return Unavailable(
+      "{}/head is damaged ({}). It is the newest head of the log that was seen here, against which "
+      "every other is proven: restore it, or remove it, and the one in your newest receipt stands "
+      "in for it",
+      path(), how);
+}
+
 StatusOr<std::string> Home::LoadHead() const {
   StatusOr<std::string> note = base::ReadFile(path() + "/head", kSmallFileBytes);
-  if (absl::IsNotFound(note.status())) return std::string();
-  return note;
+  if (!absl::IsNotFound(note.status())) {
+    if (note.ok() && note->empty()) return DamagedHead("it is empty");
+    return note;
+  }
+  // Lost, or there was none yet: the newest receipt has one, too.
+  std::string newest;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(path() + "/receipts", error)) {
+    if (file.path().extension() == ".proof") newest = std::max(newest, file.path().string());
+  }
+  if (error) return ErrnoStatus(error.value(), path() + "/receipts");
+  if (newest.empty()) return std::string();
+  CT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(newest, kSmallFileBytes));
+  CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts receipt, ledger::ParseReceipt(text));
+  return receipt.checkpoint;
 }
 
 std::string Home::ReceiptPath(uint64_t index) const {

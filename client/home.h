@@ -70,7 +70,9 @@ class Home {
   StatusOr<std::optional<v1::SignedIntent>> LoadPending() const;
 
   Status SaveHead(std::string_view note);
-  StatusOr<std::string> LoadHead() const;  // "" if none
+  Status DamagedHead(std::string_view how) const;  // kUnavailable, in words
+  // If the file is lost, the newest receipt's; "": there is none either.
+  StatusOr<std::string> LoadHead() const;
 
   bool HasReceipt(uint64_t index) const;
   Status SaveReceipt(uint64_t index, std::string_view receipt);

@@ -16,6 +16,7 @@ StatusOr<SeenHead> SeenHead::Load(Home* home, const ledger::VerifierKey& log_key
   if (note.empty()) return SeenHead(home, {});
   StatusOr<ledger::Checkpoint> head = ledger::OpenCheckpoint(note, log_key);
   if (head.ok()) return SeenHead(home, *std::move(head));
+  if (absl::IsInvalidArgument(head.status())) return home->DamagedHead(Message(head.status()));
   return FailedPrecondition(
       "{} belongs to another log than {}, which the invite names ({}); use another --home for it",
       home->path(), log_key.name, Message(head.status()));

@@ -8,29 +8,47 @@
 
 namespace crowdteach::client {
 
+Status WorkerTrainer::StartWorker() {
+  CT_ASSIGN_OR_RETURN(runner_, learning::ModelRunner::Spawn(options_));
+  return runner_->LoadModel(terms_.model_toml(), terms_.data());
+}
+
 StatusOr<uint64_t> WorkerTrainer::Prepare(const Campaign& campaign) {
   CT_ASSIGN_OR_RETURN(terms_, TermsOf(campaign));
   CT_ASSIGN_OR_RETURN(examples_, read_(terms_.data()));
-  CT_ASSIGN_OR_RETURN(runner_, learning::ModelRunner::Spawn(options_));
-  CT_RETURN_IF_ERROR(runner_->LoadModel(terms_.model_toml(), terms_.data()));
+  CT_RETURN_IF_ERROR(StartWorker());
   return examples_->count();
 }
 
 StatusOr<TrainingSummary> WorkerTrainer::Train(const Task& task, std::span<float> weights,
                                                Progress& progress, std::stop_token stop) {
+  if (!runner_->alive()) CT_RETURN_IF_ERROR(StartWorker());
   learning::TrainRequest request;
   request.weights_path = task.base_path;
   request.examples_fd = examples_->fd();
   request.local = terms_.local();
   request.seed = task.seed;
   request.output_path = task.scratch + "/weights.safetensors";
-  CT_ASSIGN_OR_RETURN(const learning::TrainResult trained,
-                      runner_->Train(
-                          request,
-                          [&](uint64_t batch, uint64_t batches, double loss_nats) {
-                            progress.Step(batch, batches, loss_nats);
-                          },
-                          std::move(stop)));
+  const auto train = [&] {
+    return runner_->Train(
+        request,
+        [&](uint64_t batch, uint64_t batches, double loss_nats) {
+          progress.Step(batch, batches, loss_nats);
+        },
+        stop);
+  };
+  const auto died = [this](const Status& status) {
+    return !status.ok() && !absl::IsCancelled(status) && !runner_->alive();
+  };
+  StatusOr<learning::TrainResult> done = train();
+  if (died(done.status())) {
+    progress.Say(Message(done.status()) + "; training again");
+    CT_RETURN_IF_ERROR(StartWorker());
+    done = train();
+    if (died(done.status())) return Aborted("{}", Message(done.status()));
+  }
+  CT_RETURN_IF_ERROR(done.status());
+  const learning::TrainResult& trained = *done;
   if (!trained.finite) {
     return InvalidArgument(
         "the training diverged after {} batches: the loss is not finite. The "

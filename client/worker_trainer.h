@@ -27,12 +27,14 @@ class WorkerTrainer : public Trainer {
   // Reads the examples, spawns the worker and loads the model. Errors of reading, and as
   // learning::ModelRunner.
   StatusOr<uint64_t> Prepare(const Campaign& campaign) override;
-  // kInvalidArgument: the training diverged. Otherwise as learning::ModelRunner::Train; a worker
-  // that died ends it.
+  // A worker that died is replaced, and the round trained once more. kAborted: that one died, too.
+  // kInvalidArgument: the training diverged. Otherwise as learning::ModelRunner::Train.
   StatusOr<TrainingSummary> Train(const Task& task, std::span<float> weights, Progress& progress,
                                   std::stop_token stop) override;
 
  private:
+  Status StartWorker();
+
   const learning::RunnerOptions options_;
   const ReadExamples read_;
   v1::Terms terms_;

@@ -7,7 +7,8 @@
 //
 // Its death is a status, never ours: kUnavailable (crashed, or killed from outside),
 // kResourceExhausted (out of memory), kDeadlineExceeded (stalled, and killed for it); the message
-// says which, with the end of what it printed. alive() is false then, every further call
+// says which, with the end of what it printed. A worker that does not heed a stop in time is killed,
+// too, and the call is kCancelled. alive() is false then, every further call
 // returns kUnavailable with that reason, and a new Spawn is the way on.
 //
 // Results depend on the model, the inputs, the seed and the number of threads, nothing else; they
@@ -34,6 +35,7 @@ struct RunnerOptions {
   uint64_t memory_limit_bytes = uint64_t{4} << 30;  // private memory, Torch's own included
   int64_t start_timeout_ms = 120'000;               // Spawn: loading Torch and warming up
   int64_t progress_timeout_ms = 120'000;            // longest silence: one batch
+  int64_t cancel_timeout_ms = 10'000;               // from a stop to its being heeded
   bool sandbox = true;                              // false: models run with our own rights
   // When requested, whatever waits for the worker kills it and is kCancelled: to shut down.
   std::stop_token shut_down;

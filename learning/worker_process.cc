@@ -127,7 +127,8 @@ StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Spawn(const RunnerOption
   if (options.threads < 1 || options.threads > 256) {
     return InvalidArgument("{} threads for the worker: 1 to 256 are possible", options.threads);
   }
-  if (options.start_timeout_ms <= 0 || options.progress_timeout_ms <= 0) {
+  if (options.start_timeout_ms <= 0 || options.progress_timeout_ms <= 0 ||
+      options.cancel_timeout_ms <= 0) {
     return InvalidArgument("the worker's timeouts must be above 0 ms");
   }
   std::unique_ptr<WorkerProcess> process(new WorkerProcess(options));
@@ -173,7 +174,8 @@ Status WorkerProcess::Start() {
 }
 
 StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd, uint64_t id) {
-  const Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  bool cancelled = false;
   while (true) {
     Frame frame;
     const StatusOr<bool> received = reader_->Receive(false, &frame);
@@ -191,6 +193,9 @@ StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd
       return Bury(absl::CancelledError("shutting down"));
     }
     int64_t left_ms = LeftMs(deadline);
+    if (left_ms <= 0 && cancelled) {
+      return Bury(absl::CancelledError("cancelled; it did not give up and was killed"));
+    }
     if (left_ms <= 0) {
       return Bury(DeadlineExceeded("no progress for {} ms", timeout_ms));
     }
@@ -215,6 +220,8 @@ StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd
       if (!sent.ok()) {
         return Bury(sent);
       }
+      cancelled = true;
+      deadline = std::min(deadline, Clock::now() + std::chrono::milliseconds(options_.cancel_timeout_ms));
     }
   }
 }

@@ -54,14 +54,14 @@ std::string ViewTable(const v1::CampaignView& view) {
     text += fmt::format("loss {}  {:.4f} nats, accuracy {:.1f} %\n", Sparkline(view), Loss(last),
                         Accuracy(last) * 100);
   }
-  text += fmt::format("{:>8}  {:<14} {:>8}  {:<20} {:>11} {:>11} {:>8} {:>8}\n", "account",
-                      "teacher", "examples", "status", "last score", "score", "held", "stake");
+  text += fmt::format("{:>7}  {:<13} {:>8} {:>9} {:>7} {:>7} {:>9}  {}\n", "account", "teacher",
+                      "examples", "score", "held", "stake", "last", "status");
   for (const auto& teacher : view.teachers()) {
-    text += fmt::format("{:>8}  {:<14} {:>8}  {:<20} {:>+11.5f} {:>+11.5f} {:>8} {:>8}\n",
+    text += fmt::format("{:>7}  {:<13} {:>8} {:>+9.5f} {:>7} {:>7} {:>+9.5f}  {}\n",
                         teacher.account(), teacher.name(), teacher.examples(),
-                        teacher.connected() ? teacher.status() : teacher.status() + " (away)",
+                        learning::FromQ32(teacher.score_q32()), teacher.held(), teacher.stake(),
                         learning::FromQ32(teacher.last_score_q32()),
-                        learning::FromQ32(teacher.score_q32()), teacher.held(), teacher.stake());
+                        teacher.connected() ? teacher.status() : teacher.status() + " (away)");
   }
   return text;
 }

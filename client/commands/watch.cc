@@ -49,11 +49,7 @@ class Screen {
     if (format_ == "json") {
       fmt::print("{}\n", ViewJson(view));
     } else if (terminal_) {
-      const std::string table = ViewTable(view);
-      // Over the table drawn before.
-      if (lines_ > 0) fmt::print("\x1b[{}F\x1b[J", lines_);
-      cli::Print(table);
-      lines_ = std::count(table.begin(), table.end(), '\n');
+      Draw(ViewTable(view));
     } else {
       const std::string line = ViewLine(view);
       if (line != last_line_) fmt::print("{}\n", line);
@@ -63,9 +59,22 @@ class Screen {
   }
 
  private:
+  // Over the table drawn before. Lines are cut to the terminal's width: wrapped ones would be more
+  // than are counted.
+  void Draw(std::string_view table) {
+    std::string text = lines_ > 0 ? fmt::format("\x1b[{}F\x1b[J", lines_) : "";
+    lines_ = 0;
+    for (size_t begin = 0; begin < table.size(); ++lines_) {
+      const size_t end = std::min(table.find('\n', begin), table.size());
+      text += cli::Fit(table.substr(begin, end - begin), cli::Columns() - 1) + "\n";
+      begin = end + 1;
+    }
+    cli::Print(text);
+  }
+
   const std::string format_;
   const bool terminal_;
-  std::ptrdiff_t lines_ = 0;
+  int lines_ = 0;
   std::string last_line_;
 };
 

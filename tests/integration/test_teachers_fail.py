@@ -4,7 +4,7 @@ import os
 import signal
 import unittest
 
-from support import IO, OK, CrowdTest, status_is, wait_for, workers_of
+from support import OK, CrowdTest, status_is, wait_for, workers_of
 
 
 class TeachersFail(CrowdTest):
@@ -70,13 +70,28 @@ class TeachersFail(CrowdTest):
         ada = self.teach("ada")
         self.until(status_is("ada", "training"), "training")
         os.kill(wait_for(lambda: workers_of(ada.pid), "worker of ada")[0], signal.SIGKILL)
-        self.assertEqual(ada.wait(), IO)
-        self.assertIn("the worker is gone: killed by signal 9", ada.log())
-        ada = self.teach("ada")
         self.until_phase("ended")
         self.close()
         self.assertEqual(ada.wait(), OK, ada.log())
-        self.audited()
+        # Another worker trained the same round.
+        self.assertIn("the worker is gone: killed by signal 9", ada.log())
+        self.assertTrue(self.seats(self.audited(), 1)["ada"]["included"])
+
+    def test_worker_stopped_for_good(self):
+        """Its round ends without it, and the next one has another worker."""
+        self.set_up_people()
+        self.launch(rounds=2, teachers=2, quorum=1, local__steps=2000, commit='"15s"')
+        self.watch()
+        ada, bob = (self.teach(name, shard=f"{i}/2") for i, name in enumerate(("ada", "bob"), 1))
+        self.until(status_is("ada", "training"), "training")
+        os.kill(wait_for(lambda: workers_of(ada.pid), "worker of ada")[0], signal.SIGSTOP)
+        self.until_phase("ended")
+        self.close()
+        for teacher in (ada, bob):
+            self.assertEqual(teacher.wait(), OK, teacher.log())
+        shown = self.audited()
+        self.assertFalse(self.seats(shown, 1)["ada"]["included"])
+        self.assertTrue(self.seats(shown, 2)["ada"]["included"])
 
 
 if __name__ == "__main__":

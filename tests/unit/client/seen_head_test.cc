@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "ledger/merkle.h"
+#include "ledger/receipt.h"
 #include "ledger/signature.h"
 #include "proto/base/exit_codes.h"
 #include "tests/support/catch.h"
@@ -144,6 +145,41 @@ TEST_CASE("a home of another log is not used for this one") {
   const Status status = SeenHead::Load(f.home.get(), f.vkey()).status();
   REQUIRE(absl::IsFailedPrecondition(status));
   REQUIRE(Message(status).find("another --home") != std::string::npos);
+}
+
+TEST_CASE("a damaged head is not taken for none") {
+  Fixture f;
+  for (const char* bytes : {"", "garbage"}) {
+    INFO('"' << bytes << '"');
+    std::ofstream(f.home->path() + "/head", std::ios::trunc) << bytes;
+    const Status status = SeenHead::Load(f.home.get(), f.vkey()).status();
+    REQUIRE(absl::IsUnavailable(status));
+    REQUIRE(ExitCodeOf(status) == kExitIo);
+    REQUIRE(Message(status).find(f.home->path() + "/head is damaged") != std::string::npos);
+  }
+}
+
+TEST_CASE("the newest receipt stands in for a lost head") {
+  Fixture f;
+  for (const uint64_t size : {uint64_t{3}, uint64_t{5}}) {
+    const ledger::ReceiptParts receipt{"an entry", size - 1, {}, f.log.Note(size)};
+    REQUIRE(f.home->SaveReceipt(size - 1, ledger::FormatReceipt(receipt)).ok());
+  }
+  SeenHead seen = f.Load();
+  const Status status = seen.SeeNewest(f.log.Note(4), f.log.Head(4), f.log.Proofs());
+  REQUIRE(IsFork(status));
+  REQUIRE(Message(status).find("rolled back") != std::string::npos);
+}
+
+TEST_CASE("a damaged pending act names its file") {
+  Fixture f;
+  for (const char* bytes : {"", "garbage"}) {
+    INFO('"' << bytes << '"');
+    std::ofstream(f.home->path() + "/pending", std::ios::trunc) << bytes;
+    const Status status = f.home->LoadPending().status();
+    REQUIRE(ExitCodeOf(status) == kExitIo);
+    REQUIRE(Message(status).find(f.home->path() + "/pending is damaged") != std::string::npos);
+  }
 }
 
 }  // namespace crowdteach::client

@@ -107,6 +107,26 @@ TEST_CASE("a worker that makes no progress is killed") {
   CHECK_FALSE(Running(pid));
 }
 
+TEST_CASE("a worker that does not heed a stop is killed") {
+  const v1::DataTerms terms = SmallModelTerms();
+  const ExamplesFile examples = RandomExamples(terms, 40, 1);
+  RunnerOptions options = WorkerOptions();
+  options.cancel_timeout_ms = 200;
+  Ready worker(SmallModel(false), terms, options);
+  const pid_t pid = worker.runner->pid();
+  std::stop_source stop;
+  const auto result = worker.Train(examples, Sgd(1, 1000), 1, worker.folder / "output",
+                                   [&](uint64_t batch, uint64_t, double) {
+                                     if (batch != 5) return;
+                                     kill(pid, SIGSTOP);
+                                     stop.request_stop();
+                                   },
+                                   stop.get_token());
+  CHECK(Refused(result, absl::StatusCode::kCancelled, "was killed"));
+  CHECK_FALSE(Running(pid));
+  CHECK_FALSE(worker.runner->alive());
+}
+
 TEST_CASE("too little memory is a status") {
   const v1::DataTerms terms = SmallTerms({1, 512, 512}, v1::U8, {"a", "b"});
   // A pool keeps 8 bytes of index a value besides its output: more than the bound counts.
