@@ -91,8 +91,8 @@ Campaign MakeCampaign(uint64_t number, const v1::CampaignOpen& open,
   terms.retention = milliseconds(from.retention_ms());
   terms.encoded = ledger::Encode(from);
   for (const learning::Tensor& tensor : layout.tensors) {
-    campaign.layout.push_back({tensor.name, tensor.shape, tensor.offset, tensor.count,
-                               RoleOf(tensor)});
+    campaign.layout.push_back(
+        {tensor.name, tensor.shape, tensor.offset, tensor.count, RoleOf(tensor)});
   }
   campaign.weights = layout.total;
   campaign.validation_count = open.validation_count();

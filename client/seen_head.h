@@ -23,8 +23,8 @@ class SeenHead {
   using AskProof =
       std::function<StatusOr<std::vector<base::Hash>>(uint64_t old_size, uint64_t size)>;
 
-  // kFailedPrecondition: the home belongs to another log than `log_key`'s. kUnavailable: its head is
-  // damaged. File errors.
+  // kFailedPrecondition: the home belongs to another log than `log_key`'s. kUnavailable: its head
+  // is damaged. File errors.
   static StatusOr<SeenHead> Load(Home* home, const ledger::VerifierKey& log_key);
 
   // `note`: the signed note that `head` was read from; kept if it is the largest. kDataLoss with

@@ -51,9 +51,8 @@ std::string TaskJson(const Task& task) {
                        {"data", DataJson(task.campaign.terms.data)},
                        {"tensors", ordered_json::array()}};
   for (const Tensor& tensor : task.campaign.layout) {
-    json["tensors"].push_back({{"name", tensor.name},
-                               {"shape", tensor.shape},
-                               {"role", RoleName(tensor.role)}});
+    json["tensors"].push_back(
+        {{"name", tensor.name}, {"shape", tensor.shape}, {"role", RoleName(tensor.role)}});
   }
   // Class names and columns are bytes of the owner's choice.
   return json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";

@@ -7,9 +7,9 @@
 //
 // Its death is a status, never ours: kUnavailable (crashed, or killed from outside),
 // kResourceExhausted (out of memory), kDeadlineExceeded (stalled, and killed for it); the message
-// says which, with the end of what it printed. A worker that does not heed a stop in time is killed,
-// too, and the call is kCancelled. alive() is false then, every further call
-// returns kUnavailable with that reason, and a new Spawn is the way on.
+// says which, with the end of what it printed. A worker that does not heed a stop in time is
+// killed, too, and the call is kCancelled. alive() is false then, every further call returns
+// kUnavailable with that reason, and a new Spawn is the way on.
 //
 // Results depend on the model, the inputs, the seed and the number of threads, nothing else; they
 // are not the same bits on every machine.

@@ -221,7 +221,8 @@ StatusOr<v1::WorkerReply> WorkerProcess::Next(int64_t timeout_ms, int* cancel_fd
         return Bury(sent);
       }
       cancelled = true;
-      deadline = std::min(deadline, Clock::now() + std::chrono::milliseconds(options_.cancel_timeout_ms));
+      deadline =
+          std::min(deadline, Clock::now() + std::chrono::milliseconds(options_.cancel_timeout_ms));
     }
   }
 }

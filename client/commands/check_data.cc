@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "client/campaign_toml.h"
-#include "client/commands/check_data_text.h"
 #include "client/choosing.h"
+#include "client/commands/check_data_text.h"
 #include "client/commands/commands.h"
 #include "client/commands/data_options.h"
 #include "client/commands/joining.h"

@@ -113,7 +113,8 @@ StatusOr<std::unique_ptr<Trainer>> MakeProgramTrainer(const TeachOptions& option
   program.count_examples = [options](const Campaign& campaign) -> StatusOr<uint64_t> {
     if (options.examples != 0) return options.examples;
     CT_ASSIGN_OR_RETURN(const v1::Terms terms, TermsOf(campaign));
-    const StatusOr<learning::ExamplesFile> data = learning::ReadDataset(options.data.data, terms.data());
+    const StatusOr<learning::ExamplesFile> data =
+        learning::ReadDataset(options.data.data, terms.data());
     if (data.ok()) return data->count();
     return Annotate(data.status(), "counting the examples (or say --examples N)");
   };

@@ -57,11 +57,11 @@ std::string ViewTable(const v1::CampaignView& view) {
   text += fmt::format("{:>7}  {:<13} {:>8} {:>9} {:>7} {:>7} {:>9}  {}\n", "account", "teacher",
                       "examples", "score", "held", "stake", "last", "status");
   for (const auto& teacher : view.teachers()) {
-    text += fmt::format("{:>7}  {:<13} {:>8} {:>+9.5f} {:>7} {:>7} {:>+9.5f}  {}\n",
-                        teacher.account(), teacher.name(), teacher.examples(),
-                        learning::FromQ32(teacher.score_q32()), teacher.held(), teacher.stake(),
-                        learning::FromQ32(teacher.last_score_q32()),
-                        teacher.connected() ? teacher.status() : teacher.status() + " (away)");
+    text +=
+        fmt::format("{:>7}  {:<13} {:>8} {:>+9.5f} {:>7} {:>7} {:>+9.5f}  {}\n", teacher.account(),
+                    teacher.name(), teacher.examples(), learning::FromQ32(teacher.score_q32()),
+                    teacher.held(), teacher.stake(), learning::FromQ32(teacher.last_score_q32()),
+                    teacher.connected() ? teacher.status() : teacher.status() + " (away)");
   }
   return text;
 }

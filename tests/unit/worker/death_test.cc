@@ -115,13 +115,14 @@ TEST_CASE("a worker that does not heed a stop is killed") {
   Ready worker(SmallModel(false), terms, options);
   const pid_t pid = worker.runner->pid();
   std::stop_source stop;
-  const auto result = worker.Train(examples, Sgd(1, 1000), 1, worker.folder / "output",
-                                   [&](uint64_t batch, uint64_t, double) {
-                                     if (batch != 5) return;
-                                     kill(pid, SIGSTOP);
-                                     stop.request_stop();
-                                   },
-                                   stop.get_token());
+  const auto result = worker.Train(
+      examples, Sgd(1, 1000), 1, worker.folder / "output",
+      [&](uint64_t batch, uint64_t, double) {
+        if (batch != 5) return;
+        kill(pid, SIGSTOP);
+        stop.request_stop();
+      },
+      stop.get_token());
   CHECK(Refused(result, absl::StatusCode::kCancelled, "was killed"));
   CHECK_FALSE(Running(pid));
   CHECK_FALSE(worker.runner->alive());
