@@ -71,9 +71,10 @@ class Leaving(CrowdTest):
         bob.signal(signal.SIGINT)
         wait_for(lambda: "leaving once the update of round 1 is delivered, in 60 s" in bob.log(),
                  "word of what is waited for")
-        self.assertEqual(self.status("bob")["rounds"],
-                         [{"campaign": self.campaign(), "round": 1, "committed": True,
-                           "revealed": False}])
+        # Its receipt may still be on its way.
+        wait_for(lambda: self.status("bob")["rounds"] == [
+            {"campaign": self.campaign(), "round": 1, "committed": True, "revealed": False}],
+            "commitment among bob's rounds")
         cid.resume()
         self.assertEqual(bob.wait(), OK, bob.log())
         self.assertIn("left; nothing is lost", bob.log())
