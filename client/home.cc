@@ -13,6 +13,7 @@
 #include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/file.h"
+#include "proto/base/home_folder.h"
 
 namespace crowdteach::client {
 namespace {
@@ -21,14 +22,8 @@ constexpr mode_t kPrivate = 0600;
 constexpr size_t kSmallFileBytes = size_t{256} << 10;
 constexpr size_t kSaltBytes = 32;
 
-Status MakePrivateFolder(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, path);
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", path);
-  if ((info.st_mode & 077) == 0) return OkStatus();
-  return PermissionDenied("{} holds a secret key but others may enter it; run: chmod 700 {}", path,
-                          path);
+Status MakeFolder(const std::string& path) {
+  return mkdir(path.c_str(), 0700) == 0 || errno == EEXIST ? OkStatus() : ErrnoStatus(errno, path);
 }
 
 StatusOr<ledger::SigningKey> LoadOrMakeKey(const std::string& path) {
@@ -47,11 +42,10 @@ Home::Home(std::string path, int lock, ledger::SigningKey key,
 Home::~Home() { close(lock_); }
 
 StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
-  CT_RETURN_IF_ERROR(MakePrivateFolder(path));
+  constexpr const char* kOurs[] = {"lock", "key"};
+  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
   for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
-    CT_RETURN_IF_ERROR(MakePrivateFolder(path + folder));
+    CT_RETURN_IF_ERROR(MakeFolder(path + folder));
   }
   const int lock = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivate);
   if (lock < 0) return ErrnoStatus(errno, path + "/lock");

@@ -26,6 +26,25 @@ std::string Words(std::string name) {
   return name;
 }
 
+std::string AbortWords(v1::AbortReason reason) {
+  switch (reason) {
+    case v1::COMMIT_QUORUM:
+      return "too few teachers committed in time";
+    case v1::REVEAL_QUORUM:
+      return "too few updates arrived in time";
+    case v1::COVER_QUORUM:
+      return "too few teachers were left whose stake covers their charge";
+    case v1::NOT_FINITE:
+      return "the loss was not a number";
+    case v1::SCORE_RANGE:
+      return "a score was out of range";
+    case v1::WORKER_FAILED:
+      return "the coordinator's worker failed";
+    default:
+      return Words(v1::AbortReason_Name(reason));
+  }
+}
+
 }  // namespace
 
 TeachingLines::TeachingLines(const v1::Terms& terms)
@@ -86,7 +105,8 @@ void TeachingLines::Settled(uint32_t round, const v1::Score& score, const v1::Sc
 }
 
 void TeachingLines::Aborted(uint32_t round, v1::AbortReason reason) {
-  Line(fmt::format("round {:>3}  aborted: {}", round, Words(v1::AbortReason_Name(reason))));
+  const std::string why = AbortWords(reason);
+  Line(fmt::format("round {:>3}  aborted: {}; nobody is paid or charged for it", round, why));
 }
 
 void TeachingLines::Rejected(uint32_t round, v1::RejectReason reason) {

@@ -52,6 +52,11 @@ int Main(CLI::App& app, Action& action, int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("{} {}", app.get_name(), CROWDTEACH_VERSION));
   app.footer(std::string(kExitCodeHelp));
   try {
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+      PrintError(app, fmt::format("there is no command \"{}\"; see {} --help", argv[1],
+                                  app.get_name()));
+      return kExitUsage;
+    }
     app.parse(argc, argv);
     if (!action) {
       PrintError(app, "this command does nothing by itself; see --help");
