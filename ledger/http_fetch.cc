@@ -11,6 +11,7 @@
 
 #include "ledger/file_io.h"
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 
 namespace crowdteach::ledger {
 namespace {
@@ -50,12 +51,16 @@ Status Run(Download* download) {
   client.set_connection_timeout(kConnectSeconds);
   client.set_read_timeout(kSilenceSeconds);
   client.set_write_timeout(kSilenceSeconds);
+  const base::Speaker self{"crowdteach-audit " CROWDTEACH_VERSION};
   int code = 0;
   const httplib::Result result = client.Get(
-      options.path,
+      options.path, {{base::kProtocolHeader, base::FormatSpeaker(self)}},
       [&](const httplib::Response& response) {
         code = response.status;
-        return code == 200;
+        // A mirror of the files may say nothing: what it gives is proven, whoever gives it.
+        const auto peer = base::ParseSpeaker(response.get_header_value(base::kProtocolHeader));
+        if (peer) download->status = FromPeer(base::CheckCompatible(self, *peer));
+        return code == 200 && download->status.ok();
       },
       [&](const char* bytes, size_t size) {
         return download->Take({bytes, size});

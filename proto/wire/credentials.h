@@ -22,7 +22,6 @@ inline constexpr int kMaxMessageBytes = 2 << 20;
 inline constexpr int kKeepaliveMs = 30'000;
 inline constexpr int kMinPingIntervalMs = 20'000;
 inline constexpr int kMaxStreamsPerConnection = 64;
-inline constexpr uint32_t kProtocolVersion = 1;
 
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(const ServerIdentity& identity);
 void ApplyServerSettings(grpc::ServerBuilder& builder);

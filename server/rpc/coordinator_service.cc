@@ -7,6 +7,7 @@
 #include "ledger/entry.h"
 #include "ledger/signature.h"
 #include "proto/base/bytes.h"
+#include "proto/base/protocol.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/status.h"
 #include "server/rpc/push_stream.h"
@@ -26,12 +27,10 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* call, const char* 
 }
 
 Status CheckVersion(const v1::HelloRequest& request) {
-  if (request.protocol_version() == wire::kProtocolVersion) return OkStatus();
-  const bool theirs_is_older = request.protocol_version() < wire::kProtocolVersion;
-  return FailedPrecondition(
-      "this coordinator ({}) speaks protocol {}, your program ({}) speaks {}: {}", kProgram,
-      wire::kProtocolVersion, request.program().substr(0, 80), request.protocol_version(),
-      theirs_is_older ? "upgrade your program" : "ask the operator to upgrade the coordinator");
+  const Status compatible = base::CheckCompatible(
+      {request.program(), request.protocol_version(), request.oldest_protocol()}, {kProgram});
+  if (!compatible.ok()) spdlog::warn("a client was turned away: {}", Message(compatible));
+  return compatible;
 }
 
 // A failure of this machine, to be tried again; all else is a refusal, and evidence.
@@ -55,7 +54,8 @@ grpc::ServerUnaryReactor* CoordinatorService::Hello(grpc::CallbackServerContext*
                                                     v1::HelloReply* reply) {
   return Answer(call, "Hello", [&]() -> Status {
     CT_RETURN_IF_ERROR(CheckVersion(*request));
-    reply->set_protocol_version(wire::kProtocolVersion);
+    reply->set_protocol_version(base::kNewestProtocol);
+    reply->set_oldest_protocol(base::kOldestProtocol);
     reply->set_program(kProgram);
     CT_ASSIGN_OR_RETURN(*reply->mutable_genesis_receipt(), context_->coordinator.Receipt(0));
     reply->set_log_time_ms(context_->coordinator.log_time_ms());

@@ -16,6 +16,7 @@
 
 #include "ledger/file_io.h"
 #include "proto/base/digest.h"
+#include "proto/base/protocol.h"
 
 namespace crowdteach::server {
 namespace {
@@ -102,6 +103,20 @@ void ServeArtifact(Coordinator* coordinator, const std::string& hex, httplib::Re
       });
 }
 
+// Turns away who says in a header that it speaks no protocol of ours; who says nothing is served.
+httplib::Server::HandlerResponse CheckProtocol(const httplib::Request& request,
+                                               httplib::Response& response) {
+  const base::Speaker self{"crowdteachd " CROWDTEACH_VERSION};
+  response.set_header(base::kProtocolHeader, base::FormatSpeaker(self));
+  const auto peer = base::ParseSpeaker(request.get_header_value(base::kProtocolHeader));
+  if (!peer) return httplib::Server::HandlerResponse::Unhandled;
+  const Status compatible = base::CheckCompatible(*peer, self);
+  if (compatible.ok()) return httplib::Server::HandlerResponse::Unhandled;
+  spdlog::warn("an auditor was turned away: {}", Message(compatible));
+  Fail(response, 400, Message(compatible));
+  return httplib::Server::HandlerResponse::Handled;
+}
+
 }  // namespace
 
 struct WebServer::Impl {
@@ -139,6 +154,7 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
   server.set_write_timeout(kWriteTimeoutS);
   server.set_keep_alive_timeout(5);
   server.set_payload_max_length(1024);
+  server.set_pre_routing_handler(CheckProtocol);
   server.Get("/vkey", [coordinator](const httplib::Request&, httplib::Response& response) {
     response.set_content(coordinator->log_vkey() + "\n", kText);
   });
@@ -156,8 +172,10 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
   const bool bound = listen.port == 0 ? (impl->port = server.bind_to_any_port(listen.host)) > 0
                                       : server.bind_to_port(listen.host, listen.port);
   if (!bound) {
-    return Unavailable("cannot listen on {}: the address is in use or not this machine's",
-                       wire::FormatHostPort(listen));
+    return Unavailable(
+        "cannot listen on {}: the address is in use or not this machine's; choose "
+        "another with --web-listen",
+        wire::FormatHostPort(listen));
   }
   impl->thread = std::thread([&server] { server.listen_after_bind(); });
   return std::unique_ptr<WebServer>(new WebServer(std::move(impl)));

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 #include "proto/wire/certificates.h"
 #include "tests/support/catch.h"
 #include "tests/support/learning_world.h"
@@ -57,6 +58,12 @@ struct Server {
             return offset < 1000 && sink.write("x", 1);
           });
     });
+    server->Get("/newer", [](const httplib::Request& request, httplib::Response& response) {
+      const auto peer = base::ParseSpeaker(request.get_header_value(base::kProtocolHeader));
+      response.status = peer && peer->newest == base::kNewestProtocol ? 400 : 500;
+      response.set_header(base::kProtocolHeader, "8-9 crowdteachd 9.0");
+      response.set_content("...", "text/plain");
+    });
     port = server->bind_to_any_port("127.0.0.1");
     REQUIRE(port > 0);
     thread = std::thread([this] { server->listen_after_bind(); });
@@ -92,6 +99,15 @@ TEST_CASE("a file is fetched whole, or not at all") {
   const auto absent = FetchToFile(server.Options("/nothing"));
   CHECK(Refused(absent, absl::StatusCode::kFailedPrecondition, "404"));
   CHECK(ExitCodeOf(absent.status()) == kExitRefused);
+}
+
+TEST_CASE("a coordinator of another protocol: who must upgrade") {
+  const Server server;
+  const auto newer = FetchToFile(server.Options("/newer"));
+  CHECK(Refused(newer, absl::StatusCode::kFailedPrecondition, "crowdteachd 9.0 speaks"));
+  CHECK(Refused(newer, absl::StatusCode::kFailedPrecondition, "upgrade crowdteach-audit"));
+  CHECK(ExitCodeOf(newer.status()) == kExitRefused);
+  CHECK_FALSE(std::filesystem::exists(server.folder.File("out")));
 }
 
 TEST_CASE("size and time of a fetch are bounded") {
