@@ -27,6 +27,7 @@ using wire::FromGrpc;
 constexpr char kName[] = "crowdteach";
 constexpr char kProgram[] = "crowdteach " CROWDTEACH_VERSION;
 constexpr uint64_t kMaxClockSkewMs = 86'400'000;
+constexpr size_t kMaxListBytes = 400;
 constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
 // Opening a campaign waits for the coordinator to evaluate the model.
 constexpr int kSubmitTimeoutS = 600;
@@ -290,7 +291,12 @@ StatusOr<VerifiedEntry> GrpcSession::FindCampaign(uint64_t campaign) {
     }
     return entry;
   }
-  return FromPeer(NotFound("there is no campaign {}", campaign));
+  std::string known;
+  for (const auto& item : list.campaigns()) {
+    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", item.campaign(), item.name());
+  }
+  return FromPeer(NotFound("there is no campaign {}; there is {}", campaign,
+                           known.empty() ? "none yet" : known.substr(0, kMaxListBytes)));
 }
 
 Status GrpcSession::Attend(uint64_t campaign, const std::function<bool(const v1::Notice&)>& take) {

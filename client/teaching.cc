@@ -229,8 +229,11 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
       ledger::SealedCommitment(session_->genesis_hash(), options_.campaign, commit.round(),
                                session_->account(), prepared->update, prepared->salt);
   if (commit.commitment() != base::View(expected)) {
-    return DataLoss("the commitment on the ledger for round {} is not the one made here",
-                    commit.round());
+    return DataLoss(
+        "the commitment on the ledger for round {} is not the one made here: is a copy of {} at "
+        "work "
+        "elsewhere? One key is one person: stop one of the two, and use another invite for it",
+        commit.round(), home_->path());
   }
   return DeliverOrTell(*prepared);
 }

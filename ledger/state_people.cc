@@ -27,8 +27,9 @@ Status CheckToken(const State& state, const v1::AccountOpen& body, const InviteS
   claim.set_genesis(base::Bytes(state.genesis_hash()));
   claim.set_key(body.key());
   if (!VerifyDsse(invite.terms.token_key(), kTokenType, Encode(claim), body.token_signature())) {
-    return Unauthenticated("the token signature does not fit invite {} and this key: ask for a new one",
-                           body.invite());
+    return Unauthenticated(
+        "the token signature does not fit invite {} and this key: ask for a new one",
+        body.invite());
   }
   if (time_ms >= invite.terms.expires_ms()) {
     return FailedPrecondition("invite {} expired at {} and it is {}: ask for a new one",

@@ -118,7 +118,7 @@ class Mistakes(CrowdTest):
         self.join("owner", self.dir / "owner.invite")
         self.join("ada", self.dir / "teacher.invite")
         self.join("poor-owner", self.dir / "owner.invite")
-        self.issue("owner", 120000)
+        self.issue("owner", 150000)
         self.make_campaigns()
         self.make_homes()
 
@@ -220,12 +220,29 @@ class Mistakes(CrowdTest):
         self.assertEqual(left.wait(), 0, left.log())
         self.put("left.log", left.log())
         slow.end()
+        self.teach_with_a_copied_key(data)
         self.words["tables"] = self.launched("rounds=1", "teachers=2", "quorum=2")
         image_sets = {"model": f'"{MLP}"', "validation.limit": 50, "rounds": 1, "teachers": 2,
                       "quorum": 2}
         out = self.crowd("crowdteach", "launch", "--home", "owner", CAMPAIGN, "--seed", 1, *[
             part for key, value in image_sets.items() for part in ("--set", f"{key}={value}")])
         self.words["images"] = re.search(r"campaign (\d+) is open", out).group(1)
+
+    def teach_with_a_copied_key(self, data):
+        """Two that teach with copies of one home; what the second of them is told."""
+        options = ["--campaign", self.launched('name="twins"', "rounds=1", "teachers=2", "quorum=2")]
+        self.join("twin", self.dir / "teacher.invite")
+        shutil.copytree(self.dir / "twin", self.dir / "copy", ignore=shutil.ignore_patterns("lock"))
+        self.watch()
+        twins = [self.teach("twin", *options, "--leave-at-end", **data)]
+        self.until(lambda view: (teacher_in(view, "twin") or {}).get("connected"), "first twin")
+        twins.append(self.teach("copy", *options, "--leave-at-end", **data))
+        wait_for(lambda: "teaching campaign" in twins[1].log(), "second twin")
+        self.teach("other", *options, "--leave-at-end", **data)
+        self.assertEqual(sorted(twin.wait() for twin in twins), [0, 6])
+        loser = next(twin for twin in twins if twin.wait() == 6)
+        # Which of the two it is, is chance.
+        self.put("twin.log", loser.log().replace("/copy at", "/twin at"))
 
     def make_homes(self):
         self.put("open/key", b"1" * 32, 0o600)

@@ -47,13 +47,13 @@ void PlayRound(uint64_t campaign, Person* ada, Person* bob) {
   }
 }
 
-void Close(Person* owner, uint64_t campaign) {
+Status TryClose(Person* owner, uint64_t campaign) {
   const auto open = Must(owner->session->FindCampaign(campaign));
   v1::Intent body;
   body.mutable_campaign_close()->set_campaign(campaign);
   body.mutable_campaign_close()->set_validation_digest(
       open.logged.intent.campaign_open().validation_digest());
-  Must(owner->session->Submit(body));
+  return owner->session->Submit(body).status();
 }
 
 struct Cast {
@@ -75,7 +75,7 @@ uint64_t PlayPast(Server* server, Cast* cast) {
   }
   PlayRound(first, &cast->ada, &cast->bob);
   cast->ada.Next(v1::Notice::CAMPAIGN_ENDED);
-  Close(&cast->owner, first);
+  Must(TryClose(&cast->owner, first));
   server->now_ms += 11'000;
   cast->ada.Next(v1::Notice::CAMPAIGN_REFUNDED);
   cast->bob.Next(v1::Notice::CAMPAIGN_REFUNDED);
@@ -98,10 +98,10 @@ ProxyHooks HooksOf(Recorder* recorder) {
   return hooks;
 }
 
-// Half a round of the second campaign, by people who come back, somebody new, and an auditor.
+// Half a round of the second campaign, by teachers old and new, an auditor and its owner.
 void PlaySession(const Scratch& scratch, const std::string& out, uint64_t campaign,
-                 const std::string& address, const std::string& teacher,
-                 const std::string& auditor) {
+                 const std::string& address, const std::string& teacher, const std::string& auditor,
+                 const std::string& owner_invite) {
   Person ada(scratch.File("ada"), teacher, address, "ada");
   Person dave(scratch.File("dave"), teacher, address, "dave");
   ada.Enrol(campaign);
@@ -129,6 +129,13 @@ void PlaySession(const Scratch& scratch, const std::string& out, uint64_t campai
   dave.Reveal();
   Person watcher(scratch.File("anna"), auditor, address, "anna");
   Must(watcher.session->Watch(campaign, [](const v1::CampaignView&) { return false; }));
+  Must(watcher.session->Download(base::BlobKind::kUpdate, dave.prepared.update, kParameters * 4,
+                                 {}));
+  Person owner(scratch.File("olga"), owner_invite, address, "olga");
+  Must(owner.session->GetAccount());
+  Must(owner.session->Upload(base::BlobKind::kWeights, base, 0, 0, {}));  // it is there already
+  Must(owner.session->Watch(campaign, [](const v1::CampaignView&) { return false; }));
+  REQUIRE_FALSE(TryClose(&owner, campaign).ok());  // not in the middle of a round
 }
 
 TEST_CASE("record", "[.record]") {
@@ -139,13 +146,14 @@ TEST_CASE("record", "[.record]") {
   const Scratch scratch;
   uint64_t now_ms = WallClockMs();
   uint64_t campaign = 0;
-  std::string teacher, auditor;
+  std::string teacher, auditor, owner;
   {
     Server server(scratch.File("coordinator"), now_ms);
     server.Issue("operator", 9 * kStake);
     teacher = server.Invite(v1::TEACHER, kStake);
     auditor = server.Invite(v1::AUDITOR, 0);
-    Cast cast(scratch, server.address, teacher, server.Invite(v1::OWNER, 0));
+    owner = server.Invite(v1::OWNER, 0);
+    Cast cast(scratch, server.address, teacher, owner);
     campaign = PlayPast(&server, &cast);
     Must(server.coordinator->Export(out + "/export", true));
     std::ofstream(out + "/log.vkey") << server.coordinator->log_vkey() << "\n";
@@ -153,7 +161,7 @@ TEST_CASE("record", "[.record]") {
   }
   std::ofstream(out + "/teacher.invite") << teacher;
   CopyHome(scratch.File("coordinator"), out + "/coordinator");
-  for (const char* name : {"ada", "dave", "anna"}) {
+  for (const char* name : {"ada", "dave", "anna", "olga"}) {
     // Before its session, so that the keys of all who open one are known.
     const auto home = Must(client::Home::Open(scratch.File(name)));
     Must(home->key().Save(out + "/" + name + ".key"));
@@ -162,8 +170,8 @@ TEST_CASE("record", "[.record]") {
   Recorder recorder(out + "/session");
   recorder.Clock(now_ms);
   const Proxy proxy(server.address, server.identity, HooksOf(&recorder));
-  PlaySession(scratch, out, campaign, "127.0.0.1:" + std::to_string(proxy.port()), teacher,
-              auditor);
+  PlaySession(scratch, out, campaign, "127.0.0.1:" + std::to_string(proxy.port()), teacher, auditor,
+              owner);
   recorder.Stop();
 }
 

@@ -151,6 +151,7 @@ class Player {
     const auto reply = Parsed<v1::OpenSessionReply>(now);
     tokens_[base::Hex(recorded.token())] = base::Hex(reply.token());
     recorded.clear_token();
+    recorded.clear_expires_ms();  // how long a session lives is the coordinator's to say
     RequireStillThere(recorded, reply);
   }
 
