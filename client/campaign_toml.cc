@@ -207,9 +207,12 @@ StatusOr<CampaignFile> LoadCampaign(const std::string& path, const std::vector<s
   CT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, kMaxFileBytes));
   CT_ASSIGN_OR_RETURN(TomlReader in, TomlReader::Parse(text, path, sets));
   CT_ASSIGN_OR_RETURN(CampaignFile file, ReadCampaign(in, path));
-  CT_ASSIGN_OR_RETURN(*file.terms.mutable_model_toml(),
-                      base::ReadFile(file.model_path, kMaxFileBytes));
-  CT_RETURN_IF_ERROR(learning::ListCsvColumns(file.ValidationSpec(), file.terms.mutable_data()));
+  StatusOr<std::string> model = base::ReadFile(file.model_path, kMaxFileBytes);
+  if (!model.ok()) return Annotate(model.status(), in.Place("model"));
+  *file.terms.mutable_model_toml() = *std::move(model);
+  const Status columns = learning::ListCsvColumns(file.ValidationSpec(), file.terms.mutable_data());
+  if (absl::IsNotFound(columns)) return Annotate(columns, in.Place("validation.path"));
+  CT_RETURN_IF_ERROR(columns);
   const Status valid = ledger::ValidateTerms(file.terms);
   if (valid.ok()) return file;
   // Its message starts with the term's key: say where that stands.

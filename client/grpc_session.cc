@@ -6,10 +6,12 @@
 #include "ledger/canonical.h"
 #include "ledger/checkpoint.h"
 #include "ledger/receipt.h"
+#include "ledger/rules_version.h"
 #include "ledger/state.h"
 #include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 #include "proto/wire/certificates.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/invite.h"
@@ -20,7 +22,9 @@ namespace {
 
 using wire::FromGrpc;
 
-constexpr char kProgram[] = "crowdteach 0.1.0";
+constexpr char kName[] = "crowdteach";
+constexpr char kProgram[] = "crowdteach " CROWDTEACH_VERSION;
+constexpr size_t kMaxListBytes = 400;
 constexpr int kHelloTimeoutS = 20;         // to resolve a name, connect and be answered
 constexpr uint64_t kNotAfterMs = 600'000;  // an intent is good for ten minutes of log time
 // Opening a campaign waits for the coordinator to evaluate the model.
@@ -72,16 +76,21 @@ Status GrpcSession::Hello() {
     CT_ASSIGN_OR_RETURN(seen_, SeenHead::Load(home_, log_key_));
   }
   v1::HelloRequest request;
-  request.set_protocol_version(wire::kProtocolVersion);
+  request.set_protocol_version(base::kNewestProtocol);
+  request.set_oldest_protocol(base::kOldestProtocol);
   request.set_program(kProgram);
   v1::HelloReply reply;
   grpc::ClientContext context;
   SetTimeout(&context, kHelloTimeoutS);
   CT_RETURN_IF_ERROR(FromGrpc(stub_->Hello(&context, request, &reply)));
+  // First of all: what another protocol says must not be read as if it were ours.
+  CT_RETURN_IF_ERROR(FromPeer(base::CheckCompatible(
+      {kProgram}, {reply.program(), reply.protocol_version(), reply.oldest_protocol()})));
   CT_ASSIGN_OR_RETURN(const ledger::VerifiedReceipt genesis, OpenReceipt(reply.genesis_receipt()));
   if (!genesis.entry.intent.has_genesis_body()) {
     return DataLoss("the coordinator's entry 0 is not a GENESIS");
   }
+  CT_RETURN_IF_ERROR(ledger::CheckRulesVersion(genesis.entry.intent.genesis_body(), kName));
   CT_ASSIGN_OR_RETURN(const ledger::ReceiptParts parts,
                       ledger::ParseReceipt(reply.genesis_receipt()));
   CT_RETURN_IF_ERROR(seen_->SeeNewest(
@@ -320,7 +329,12 @@ StatusOr<VerifiedEntry> GrpcSession::FindCampaign(uint64_t campaign) {
     }
     return entry;
   }
-  return FromPeer(NotFound("there is no campaign {}", campaign));
+  std::string known;
+  for (const auto& item : list.campaigns()) {
+    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", item.campaign(), item.name());
+  }
+  return FromPeer(NotFound("there is no campaign {}; there is {}", campaign,
+                           known.empty() ? "none yet" : known.substr(0, kMaxListBytes)));
 }
 
 Status GrpcSession::Attend(uint64_t campaign, const std::function<bool(const v1::Notice&)>& take) {

@@ -11,6 +11,7 @@
 #include "ledger/statement.h"
 #include "proto/base/bytes.h"
 #include "proto/base/file.h"
+#include "proto/base/home_folder.h"
 
 namespace crowdteach::client {
 namespace {

@@ -32,7 +32,7 @@ StatusOr<FoundInvite> FindInvite(const JoinOptions& options, const Home& home) {
   found.is_new = !kept && found.text != home.LoadInvite().value_or("");
   CT_ASSIGN_OR_RETURN(found.invite, wire::ParseInvite(found.text, path));
   const Status ca = wire::CaDigest(found.invite.ca_pem).status();
-  if (!ca.ok()) return InvalidArgument("{}: ca: {}", path, Message(ca));
+  if (!ca.ok()) return InvalidArgument("{}: ca: {}; get the invite again", path, Message(ca));
   return found;
 }
 

@@ -49,6 +49,25 @@ std::string Words(std::string name) {
   return name;
 }
 
+std::string AbortWords(v1::AbortReason reason) {
+  switch (reason) {
+    case v1::COMMIT_QUORUM:
+      return "too few teachers committed in time";
+    case v1::REVEAL_QUORUM:
+      return "too few updates arrived in time";
+    case v1::COVER_QUORUM:
+      return "too few teachers were left whose stake covers their charge";
+    case v1::NOT_FINITE:
+      return "the loss was not a number";
+    case v1::SCORE_RANGE:
+      return "a score was out of range";
+    case v1::WORKER_FAILED:
+      return "the coordinator's worker failed";
+    default:
+      return Words(v1::AbortReason_Name(reason));
+  }
+}
+
 class Teaching {
  public:
   Teaching(Joined* joined, const TeacherOptions& options, Trainer& trainer, Observer& observer,
@@ -242,8 +261,11 @@ Status Teaching::OnCommitClosed(const v1::Notice& notice) {
       ledger::SealedCommitment(session_->genesis_hash(), campaign_, commit.round(),
                                session_->account(), prepared->update, prepared->salt);
   if (commit.commitment() != base::View(expected)) {
-    return DataLoss("the commitment on the ledger for round {} is not the one made here",
-                    commit.round());
+    return DataLoss(
+        "the commitment on the ledger for round {} is not the one made here: is a copy of {} at "
+        "work "
+        "elsewhere? One key is one person: stop one of the two, and use another invite for it",
+        commit.round(), home_->path());
   }
   return DeliverOrTell(*prepared);
 }
@@ -288,8 +310,7 @@ Status Teaching::Take(const Arrived& arrived) {
       return OnSettled(notice);
     case v1::Notice::ROUND_ABORTED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundAbort));
-      observer_.Aborted(notice.round(),
-                        Words(v1::AbortReason_Name(entry.logged.intent.round_abort().reason())));
+      observer_.Aborted(notice.round(), AbortWords(entry.logged.intent.round_abort().reason()));
       return Forget(notice.round());
     }
     case v1::Notice::REJECTED: {

@@ -137,7 +137,7 @@ Status ModelRunner::LoadModel(std::string_view model_toml, const v1::DataTerms& 
 }
 
 StatusOr<TrainResult> ModelRunner::Train(const TrainRequest& request, const TrainProgress& progress,
-                                         std::stop_token stop) {
+                                         const std::stop_token& stop) {
   CT_ASSIGN_OR_RETURN(const Fd weights, OpenToRead(request.weights_path));
   CT_ASSIGN_OR_RETURN(OutputFile output, OutputFile::Create(request.output_path));
   v1::WorkerRequest message;
@@ -146,7 +146,7 @@ StatusOr<TrainResult> ModelRunner::Train(const TrainRequest& request, const Trai
   CT_ASSIGN_OR_RETURN(
       const v1::WorkerReply reply,
       process_->Call(std::move(message), {weights.get(), request.examples_fd, output.fd()},
-                     progress, std::move(stop)));
+                     progress, stop));
   if (!reply.has_trained()) {
     return WrongAnswer();
   }
@@ -163,36 +163,34 @@ StatusOr<TrainResult> ModelRunner::Train(const TrainRequest& request, const Trai
 
 StatusOr<EvaluateResult> ModelRunner::Evaluate(const std::string& weights_path, int examples_fd,
                                                const std::string& logits_path,
-                                               std::stop_token stop) {
+                                               const std::stop_token& stop) {
   CT_ASSIGN_OR_RETURN(const Fd weights, OpenToRead(weights_path));
   v1::WorkerRequest message;
   message.mutable_evaluate()->set_want_logits(!logits_path.empty());
   if (logits_path.empty()) {
-    return ResultOf(
-        process_->Call(std::move(message), {weights.get(), examples_fd}, {}, std::move(stop)), 0);
+    return ResultOf(process_->Call(std::move(message), {weights.get(), examples_fd}, {}, stop), 0);
   }
   CT_ASSIGN_OR_RETURN(OutputFile logits, OutputFile::Create(logits_path));
-  CT_ASSIGN_OR_RETURN(
-      EvaluateResult result,
-      ResultOf(process_->Call(std::move(message), {weights.get(), examples_fd, logits.fd()}, {},
-                              std::move(stop)),
-               0));
+  CT_ASSIGN_OR_RETURN(EvaluateResult result,
+                      ResultOf(process_->Call(std::move(message),
+                                              {weights.get(), examples_fd, logits.fd()}, {}, stop),
+                               0));
   CT_RETURN_IF_ERROR(logits.Commit());
   return result;
 }
 
 StatusOr<EvaluateResult> ModelRunner::Gradient(const std::string& weights_path, int examples_fd,
                                                uint32_t blocks, const std::string& gradient_path,
-                                               std::stop_token stop) {
+                                               const std::stop_token& stop) {
   CT_ASSIGN_OR_RETURN(const Fd weights, OpenToRead(weights_path));
   CT_ASSIGN_OR_RETURN(OutputFile gradient, OutputFile::Create(gradient_path));
   v1::WorkerRequest message;
   message.mutable_gradient()->set_blocks(blocks);
   CT_ASSIGN_OR_RETURN(
       EvaluateResult result,
-      ResultOf(process_->Call(std::move(message), {weights.get(), examples_fd, gradient.fd()}, {},
-                              std::move(stop)),
-               blocks));
+      ResultOf(
+          process_->Call(std::move(message), {weights.get(), examples_fd, gradient.fd()}, {}, stop),
+          blocks));
   CT_RETURN_IF_ERROR(gradient.Commit());
   return result;
 }

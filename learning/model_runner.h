@@ -81,14 +81,15 @@ class ModelRunner {
   // batch needs more memory than the limit, or the disk is full; kCancelled: `stop` was requested
   // (the worker lives on); kNotFound, kPermissionDenied: a file; and the worker's death.
   StatusOr<TrainResult> Train(const TrainRequest& request, const TrainProgress& progress = {},
-                              std::stop_token stop = {});
+                              const std::stop_token& stop = {});
   // `logits_path`, if any, gets float32 little endian, examples × classes.
   StatusOr<EvaluateResult> Evaluate(const std::string& weights_path, int examples_fd,
-                                    const std::string& logits_path = {}, std::stop_token stop = {});
+                                    const std::string& logits_path = {},
+                                    const std::stop_token& stop = {});
   // As LossOracle::Gradient. kInvalidArgument besides: blocks is 0 or more than the examples.
   StatusOr<EvaluateResult> Gradient(const std::string& weights_path, int examples_fd,
                                     uint32_t blocks, const std::string& gradient_path,
-                                    std::stop_token stop = {});
+                                    const std::stop_token& stop = {});
 
   bool alive() const;
   int pid() const;  // for logs

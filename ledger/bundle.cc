@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -13,12 +14,23 @@
 #include "ledger/canonical.h"
 #include "ledger/file_io.h"
 #include "ledger/merkle.h"
+#include "ledger/rules_version.h"
 #include "proto/base/bytes.h"
 
 namespace crowdteach::ledger {
 namespace {
 
 constexpr std::string_view kMagic = "crowdteach-bundle/v1\n";
+constexpr std::string_view kAnyVersion = "crowdteach-bundle/v";
+constexpr char kProgram[] = "crowdteach-audit";
+
+bool IsOfNewerVersion(std::string_view header) {
+  if (!header.starts_with(kAnyVersion)) return false;
+  const std::string_view rest = header.substr(kAnyVersion.size());
+  uint32_t version = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), version);
+  return error == std::errc() && version > 1 && end != rest.data() + rest.size() && *end == '\n';
+}
 
 // Reads `source` piece by piece; a string shorter than asked for means the end.
 class Reader {
@@ -101,7 +113,14 @@ class Verifier {
   StatusOr<Fault> Header() {
     CT_ASSIGN_OR_RETURN(const std::string header, reader_.Take(kMagic.size() + 8));
     if (header.size() < kMagic.size() + 8 || !header.starts_with(kMagic)) {
-      return Fault({"header", "", "it is not a bundle of version 1"});
+      if (IsOfNewerVersion(header)) {
+        return FailedPrecondition("this bundle has the format {}, known here is {}: upgrade {}",
+                                  header.substr(0, header.find('\n')),
+                                  kMagic.substr(0, kMagic.size() - 1), kProgram);
+      }
+      return Fault({"header", "",
+                    "it is not a bundle: a bundle is what crowdteach-audit fetch or "
+                    "crowdteachd export wrote"});
     }
     count_ = base::ReadU64(header.data() + kMagic.size());
     return Fault();
@@ -148,6 +167,7 @@ class Verifier {
     const uint64_t index = verdict_.entries;
     const Record& record = window_[0];
     if (!record.bytes.ok()) return Fault(EntryFault(index, "length", record.bytes.status()));
+    if (index == 0) CT_RETURN_IF_ERROR(CheckRulesOfFirstEntry(*record.bytes, log_, kProgram));
     if (!record.entry.ok()) return Undecodable(record);
     const LoggedEntry& entry = *record.entry;
     if (entry.entry.index() != index) {

@@ -55,7 +55,8 @@ using RunVisitor = std::function<void(std::span<const LoggedEntry* const> entrie
 inline constexpr size_t kBundleRun = 256;
 
 // Reads `source` once, holding three entries at most, kBundleRun and two with `ahead`. Checks
-// format, chain, root and the signature of `log`. A fault is a value; an error is one of `source`.
+// format, chain, root and the signature of `log`. A fault is a value; an error is one of `source`,
+// or kFailedPrecondition: a newer crowdteach-audit is needed.
 // Where a changed byte shows only in a hash, the entry is found by which of its neighbours still
 // agree.
 StatusOr<BundleVerdict> VerifyBundle(const ByteSource& source, const VerifierKey& log,

@@ -14,6 +14,7 @@
 
 #include "ledger/file_io.h"
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 
 namespace crowdteach::ledger {
 namespace {
@@ -23,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr time_t kConnectSeconds = 10;
 constexpr time_t kSilenceSeconds = 30;
 constexpr size_t kMaxTextBytes = 500;
+const base::Speaker kSelf{"crowdteach-audit " CROWDTEACH_VERSION};
 
 // The host's numeric addresses, in the resolver's order.
 StatusOr<std::vector<std::string>> Resolve(const Address& address) {
@@ -66,6 +68,10 @@ struct Arriving {
 
   void Begin(const httplib::Response& response) {
     answer.code = response.status;
+    // A mirror of the files may say nothing: what it gives is proven, whoever gives it.
+    const auto peer = base::ParseSpeaker(response.get_header_value(base::kProtocolHeader));
+    if (peer) status = FromPeer(base::CheckCompatible(kSelf, *peer));
+    if (!status.ok()) return;
     const std::string length = response.get_header_value("Content-Length");
     uint64_t announced = 0;
     const auto [end, error] =
@@ -164,6 +170,7 @@ StatusOr<HttpAnswer> HttpsClient::Send(const HttpRequest& request, const ByteSin
   sent.method = request.body.empty() ? "GET" : "POST";
   sent.path = request.path;
   sent.body = request.body;
+  sent.set_header(base::kProtocolHeader, base::FormatSpeaker(kSelf));
   if (!request.token.empty()) sent.set_header("Authorization", "Bearer " + request.token);
   if (request.first_byte > 0)
     sent.set_header("Range", fmt::format("bytes={}-", request.first_byte));

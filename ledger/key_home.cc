@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "proto/base/home_folder.h"
+
 namespace crowdteach::ledger {
 namespace {
 
@@ -28,9 +30,8 @@ Status MakePrivateFolder(const std::string& path) {
 }
 
 StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), error);
-  CT_RETURN_IF_ERROR(MakePrivateFolder(path));
+  constexpr const char* kOurs[] = {"lock", "key"};
+  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
   CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(path + "/lock", O_RDWR | O_CREAT, 0600));
   if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) {
     return Unavailable(

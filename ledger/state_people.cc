@@ -3,6 +3,7 @@
 
 #include "ledger/canonical.h"
 #include "ledger/note.h"
+#include "ledger/rules_version.h"
 #include "ledger/signature.h"
 #include "ledger/state_rules.h"
 #include "proto/base/assert.h"
@@ -26,8 +27,9 @@ Status CheckToken(const State& state, const v1::AccountOpen& body, const InviteS
   claim.set_genesis(base::Bytes(state.genesis_hash()));
   claim.set_key(body.key());
   if (!VerifyDsse(invite.terms.token_key(), kTokenType, Encode(claim), body.token_signature())) {
-    return Unauthenticated("the token signature does not fit invite {} and this key",
-                           body.invite());
+    return Unauthenticated(
+        "the token signature does not fit invite {} and this key: ask for a new one",
+        body.invite());
   }
   if (time_ms >= invite.terms.expires_ms()) {
     return FailedPrecondition("invite {} expired at {} and it is {}: ask for a new one",
@@ -45,10 +47,7 @@ Status CheckToken(const State& state, const v1::AccountOpen& body, const InviteS
 
 State::Rules::Decision State::Rules::On(const v1::Genesis& body) const {
   CT_RETURN_IF_ERROR(CheckOrigin(body));
-  if (body.rules_version() != kRulesVersion) {
-    return InvalidArgument("rules version {}: this program knows version {}", body.rules_version(),
-                           kRulesVersion);
-  }
+  if (const Status known = CheckRulesVersion(body, "this program"); !known.ok()) return known;
   if (body.issuer_key() == body.operator_key()) {
     return InvalidArgument("issuer_key is the operator_key: they must be two keys");
   }

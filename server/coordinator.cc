@@ -260,7 +260,11 @@ StatusOr<uint64_t> Coordinator::ResolveAccount(std::string_view name) const {
     if (is_number ? account == number : info.name == name) found.push_back(account);
   }
   if (found.size() == 1) return found.front();
-  if (found.empty()) return NotFound("there is no account '{}'", name);
+  if (found.empty())
+    return NotFound(
+        "there is no account '{}': it is \"operator\", a number, or the name somebody joined "
+        "with",
+        name);
   return InvalidArgument("{} accounts are called '{}': give a number, such as {}", found.size(),
                          name, found.front());
 }

@@ -1,11 +1,10 @@
 #include "server/home.h"
 
-#include <sys/stat.h>
-
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <vector>
+
+#include "proto/base/home_folder.h"
 
 namespace crowdteach::server {
 namespace {
@@ -15,17 +14,9 @@ constexpr std::array<const char*, 3> kKeyFiles = {"operator.key", "issuer.key", 
 }  // namespace
 
 Status MakeHome(const std::string& home) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(home).parent_path(), error);
-  if (mkdir(home.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, home);
-  struct stat info {};
-  if (stat(home.c_str(), &info) != 0) return ErrnoStatus(errno, home);
-  if (!S_ISDIR(info.st_mode)) return Unavailable("{} is not a directory", home);
-  if ((info.st_mode & 077) != 0) {
-    return PermissionDenied("{} holds secret keys but others may enter it; run: chmod 700 {}", home,
-                            home);
-  }
-  return OkStatus();
+  constexpr const char* kOurs[] = {"lock", "coordinator.db", "operator.key", "issuer.key",
+                                   "log.key"};
+  return base::MakeHome(home, kOurs);
 }
 
 std::string AccessLogPath(const std::string& home) { return home + "/accesses"; }

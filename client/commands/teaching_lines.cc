@@ -123,7 +123,7 @@ void TeachingLines::Settled(const Settlement& settlement) {
 }
 
 void TeachingLines::Aborted(uint32_t round, std::string_view why) {
-  Line(fmt::format("round {:>3}  aborted: {}", round, why));
+  Line(fmt::format("round {:>3}  aborted: {}; nobody is paid or charged for it", round, why));
 }
 
 void TeachingLines::Rejected(uint32_t round, std::string_view why) {

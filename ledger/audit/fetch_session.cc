@@ -73,7 +73,8 @@ Status CheckClock(uint64_t log_time_ms) {
 
 StatusOr<v1::HelloReply> FetchSession::Hello() {
   v1::HelloRequest request;
-  request.set_protocol_version(kProtocolVersion);
+  request.set_protocol_version(base::kNewestProtocol);
+  request.set_oldest_protocol(base::kOldestProtocol);
   request.set_program(kProgram);
   auto reply = Ask<v1::HelloReply>(parties_.client, "/hello", request);
   if (!absl::IsNotFound(reply.status())) return reply;

@@ -26,6 +26,12 @@ void AddCompletion(CLI::App& app, Action& action) {
   });
 }
 
+// CLI11 itself says only that a subcommand is required.
+bool HasCommand(CLI::App& app, const std::string& name) {
+  return !app.get_subcommands([&](CLI::App* command) { return command->get_name() == name; })
+              .empty();
+}
+
 int RunAction(const CLI::App& app, const Action& action) {
   const StatusOr<int> code = action();
   if (code.ok()) return *code;
@@ -41,6 +47,11 @@ int Main(CLI::App& app, Action& action, int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("{} {}", app.get_name(), CROWDTEACH_VERSION));
   app.footer(std::string(kExitCodeHelp));
   try {
+    if (argc > 1 && argv[1][0] != '-' && !HasCommand(app, argv[1])) {
+      PrintError(app,
+                 fmt::format("there is no command \"{}\"; see {} --help", argv[1], app.get_name()));
+      return kExitUsage;
+    }
     app.parse(argc, argv);
     if (!action) {
       PrintError(app, "this command does nothing by itself; see --help");

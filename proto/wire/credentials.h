@@ -29,7 +29,6 @@ inline constexpr int kMinPingIntervalMs = 20'000;
 inline constexpr int kWindowBytes = 256 << 10;
 inline constexpr int kConnectTimeoutMs = 10'000;  // of one address of a name
 inline constexpr int kMaxStreamsPerConnection = 64;
-using crowdteach::kProtocolVersion;
 
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(const ServerIdentity& identity);
 void ApplyServerSettings(grpc::ServerBuilder& builder);

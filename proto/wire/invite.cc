@@ -110,7 +110,8 @@ class Reader {
 StatusOr<Invite> FromTable(const toml::table& table, std::string_view file) {
   Reader reader(table, file);
   if (reader.Number("version") != 1) {
-    reader.FailAt("version", "an invite of an unknown version; this program reads version 1");
+    reader.FailAt("version",
+                  "an invite of another version; this program reads version 1: upgrade it");
   }
   Invite invite;
   const StatusOr<v1::Role> role = ParseRole(reader.Text("role"));
@@ -170,8 +171,8 @@ StatusOr<Invite> ParseInvite(std::string_view text, std::string_view file) {
   try {
     return FromTable(toml::parse(text), file);
   } catch (const toml::parse_error& error) {
-    return InvalidArgument("{}:{}: {}", file, static_cast<uint32_t>(error.source().begin.line),
-                           error.description());
+    return InvalidArgument("{}:{}: {}; the file is cut or was changed: get the invite again", file,
+                           static_cast<uint32_t>(error.source().begin.line), error.description());
   } catch (const std::exception& error) {
     return InvalidArgument("{}: {}", file, error.what());
   }

@@ -169,6 +169,8 @@ StatusOr<int> Serve(ServeOptions options) {
   CT_ASSIGN_OR_RETURN(wire::HostPort web_address, wire::ParseHostPort(options.web_listen));
   if (options.coordinator.worker_path.empty()) {
     CT_ASSIGN_OR_RETURN(options.coordinator.worker_path, FindWorker());
+  } else if (::access(options.coordinator.worker_path.c_str(), X_OK) != 0) {
+    return ErrnoStatus(errno, "--worker " + options.coordinator.worker_path);
   }
   options.coordinator.sandbox = !options.no_sandbox;
   options.coordinator.worker_memory_bytes = options.worker_memory_mib << 20;

@@ -1,5 +1,7 @@
 #include "server/rpc/handshake.h"
 
+#include <spdlog/spdlog.h>
+
 #include <string>
 #include <utility>
 
@@ -15,12 +17,10 @@ namespace {
 constexpr char kProgram[] = "crowdteachd " CROWDTEACH_VERSION;
 
 Status CheckVersion(const v1::HelloRequest& request) {
-  if (request.protocol_version() == kProtocolVersion) return OkStatus();
-  const bool theirs_is_older = request.protocol_version() < kProtocolVersion;
-  return FailedPrecondition(
-      "this coordinator ({}) speaks protocol {}, your program ({}) speaks {}: {}", kProgram,
-      kProtocolVersion, request.program().substr(0, 80), request.protocol_version(),
-      theirs_is_older ? "upgrade your program" : "ask the operator to upgrade the coordinator");
+  const Status compatible = base::CheckCompatible(
+      {request.program(), request.protocol_version(), request.oldest_protocol()}, {kProgram});
+  if (!compatible.ok()) spdlog::warn("a client was turned away: {}", Message(compatible));
+  return compatible;
 }
 
 // A failure of this machine, to be tried again; all else is a refusal, and evidence.
@@ -35,7 +35,8 @@ StatusOr<v1::HelloReply> SayHello(const Coordinator& coordinator, const Sessions
                                   const v1::HelloRequest& request, uint64_t now_ms) {
   CT_RETURN_IF_ERROR(CheckVersion(request));
   v1::HelloReply reply;
-  reply.set_protocol_version(kProtocolVersion);
+  reply.set_protocol_version(base::kNewestProtocol);
+  reply.set_oldest_protocol(base::kOldestProtocol);
   reply.set_program(kProgram);
   CT_ASSIGN_OR_RETURN(*reply.mutable_genesis_receipt(), coordinator.Receipt(0));
   reply.set_log_time_ms(coordinator.log_time_ms());

@@ -63,7 +63,10 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(Coordinator* coordinator,
   builder.RegisterService(&impl->service);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || impl->port == 0) {
-    return Unavailable("cannot listen on {}: the address is in use or not this machine's", address);
+    return Unavailable(
+        "cannot listen on {}: the address is in use or not this machine's; choose another with "
+        "--listen",
+        address);
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
 }

@@ -19,6 +19,7 @@
 #include "ledger/file_io.h"
 #include "proto/base/bytes.h"
 #include "proto/base/digest.h"
+#include "proto/base/protocol.h"
 #include "server/rpc/handshake.h"
 #include "server/rpc/sessions.h"
 
@@ -206,6 +207,20 @@ void ServeArtifact(Web* web, const httplib::Request& request, httplib::Response&
       });
 }
 
+// Turns away who says in a header that it speaks no protocol of ours; who says nothing is served.
+httplib::Server::HandlerResponse CheckProtocol(const httplib::Request& request,
+                                               httplib::Response& response) {
+  const base::Speaker self{"crowdteachd " CROWDTEACH_VERSION};
+  response.set_header(base::kProtocolHeader, base::FormatSpeaker(self));
+  const auto peer = base::ParseSpeaker(request.get_header_value(base::kProtocolHeader));
+  if (!peer) return httplib::Server::HandlerResponse::Unhandled;
+  const Status compatible = base::CheckCompatible(*peer, self);
+  if (compatible.ok()) return httplib::Server::HandlerResponse::Unhandled;
+  spdlog::warn("an auditor was turned away: {}", Message(compatible));
+  Fail(response, compatible);
+  return httplib::Server::HandlerResponse::Handled;
+}
+
 void Route(Web* web, httplib::SSLServer* server) {
   using httplib::Request, httplib::Response;
   Coordinator* const coordinator = web->coordinator;
@@ -277,13 +292,16 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
   server.set_write_timeout(kWriteTimeoutS);
   server.set_keep_alive_timeout(5);
   server.set_payload_max_length(kMaxRequestBytes);
+  server.set_pre_routing_handler(CheckProtocol);
   Route(&impl->web, &server);
   impl->port = listen.port;
   const bool bound = listen.port == 0 ? (impl->port = server.bind_to_any_port(listen.host)) > 0
                                       : server.bind_to_port(listen.host, listen.port);
   if (!bound) {
-    return Unavailable("cannot listen on {}: the address is in use or not this machine's",
-                       wire::FormatHostPort(listen));
+    return Unavailable(
+        "cannot listen on {}: the address is in use or not this machine's; choose "
+        "another with --web-listen",
+        wire::FormatHostPort(listen));
   }
   impl->thread = std::thread([&server] { server.listen_after_bind(); });
   return std::unique_ptr<WebServer>(new WebServer(std::move(impl)));

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 #include "proto/wire/certificates.h"
 #include "tests/integration/audit/https_server.h"
 #include "tests/support/catch.h"
@@ -54,6 +55,12 @@ struct Server : HttpsServer {
       response.set_content("not for \x1b[31myou\nnor for me" + std::string(10'000, 'x'),
                            "text/plain");
     });
+    server->Get("/newer", [](const httplib::Request& request, httplib::Response& response) {
+      const auto peer = base::ParseSpeaker(request.get_header_value(base::kProtocolHeader));
+      response.status = peer && peer->newest == base::kNewestProtocol ? 400 : 500;
+      response.set_header(base::kProtocolHeader, "8-9 crowdteachd 9.0");
+      response.set_content("...", "text/plain");
+    });
     Start();
   }
   StatusOr<uint64_t> Fetch(const std::string& path) const { return Fetch(HttpRequest{path}); }
@@ -82,6 +89,15 @@ TEST_CASE("a file is fetched whole, or not at all") {
   CHECK(Refused(absent, absl::StatusCode::kFailedPrecondition, "404"));
   CHECK(ExitCodeOf(absent.status()) == kExitRefused);
   CHECK(Refused(server.Fetch("/moved"), absl::StatusCode::kFailedPrecondition, "302"));
+}
+
+TEST_CASE("a coordinator of another protocol: who must upgrade") {
+  const Server server;
+  const auto newer = server.Fetch("/newer");
+  CHECK(Refused(newer, absl::StatusCode::kFailedPrecondition, "crowdteachd 9.0 speaks"));
+  CHECK(Refused(newer, absl::StatusCode::kFailedPrecondition, "upgrade crowdteach-audit"));
+  CHECK(ExitCodeOf(newer.status()) == kExitRefused);
+  CHECK_FALSE(std::filesystem::exists(server.folder.File("out")));
 }
 
 TEST_CASE("size and time of a fetch are bounded") {

@@ -107,7 +107,7 @@ TEST_CASE("a bundle whose frame is false is refused by both verifiers, in the sa
       {"a count one too small", with_count(count - 1), {"header", "checkpoint"}},
       {"a count of none", with_count(0), {"header", "checkpoint"}},
       {"nothing at all", "", {"header"}},
-      {"another version", "crowdteach-bundle/v2\n" + good.substr(21), {"header"}},
+      {"no version", "crowdteach-bundle/v0\n" + good.substr(21), {"header"}},
       {"a byte behind", good + '\0', {"checkpoint"}},
       {"a bundle behind", good + good, {"checkpoint"}},
       {"a checkpoint cut", good.substr(0, good.size() - 1), {"checkpoint"}},

@@ -117,8 +117,8 @@ TEST_CASE("each wrong command line, file or bundle has its exit code and says wh
       {"bare", {}, kExitIo, "bare/log.bundle: there is no such file"},
       {"odd", {}, kExitIo, "odd/log.bundle: Is a directory"},
       {"cut", {}, kExitDisproved, "the file ends inside it: was it cut short?"},
-      {"text", {}, kExitDisproved, "it is not a bundle of version 1"},
-      {"nothing", {}, kExitDisproved, "it is not a bundle of version 1"},
+      {"text", {}, kExitDisproved, "it is not a bundle"},
+      {"nothing", {}, kExitDisproved, "it is not a bundle"},
       {"log.bundle", {"--format", "xml"}, kExitUsage, "xml not in"},
       {"log.bundle", {"--key", desk.key}, kExitUsage, "--key"},  // given twice
       {"log.bundle", {"--colour"}, kExitUsage, "--colour"},

@@ -1,8 +1,11 @@
 #include "ledger/bundle.h"
 
+#include <google/protobuf/unknown_field_set.h>
+
 #include <random>
 
 #include "ledger/merkle.h"
+#include "ledger/rules_version.h"
 #include "ledger/state.h"
 #include "proto/base/bytes.h"
 #include "tests/support/ledger_builder.h"
@@ -72,6 +75,50 @@ TEST_CASE("a bundle is verified and replayed") {
   REQUIRE_FALSE(verdict.fault.has_value());
   REQUIRE(verdict.entries == 6);
   REQUIRE(verdict.checkpoint == Value(OpenCheckpoint(f.log->checkpoint(), f.keys.vkey)));
+}
+
+TEST_CASE("a bundle of a newer format is not called false") {
+  BundleFixture f(2);
+  f.bundle.replace(f.bundle.find("/v1"), 3, "/v2");
+  const auto verdict = VerifyBundle(StringSource(f.bundle), f.keys.vkey,
+                                    [](const LoggedEntry&) { return OkStatus(); });
+  REQUIRE(absl::IsFailedPrecondition(verdict.status()));
+  REQUIRE(Message(verdict.status()).find("upgrade crowdteach-audit") != std::string::npos);
+}
+
+TEST_CASE("rules of a newer version are found in entry 0, whatever else that version put there") {
+  const testing::LedgerBuilder log;
+  v1::Entry entry = log.entries[0].entry;
+  v1::Intent intent = log.entries[0].intent;
+  const VerifierKey key = Value(ParseVkey(intent.genesis_body().log_vkey()));
+  const auto check = [&](const SigningKey& signer) {
+    *entry.mutable_intent() = SignIntent(intent, signer);
+    return CheckRulesOfFirstEntry(entry.SerializeAsString(), key, "crowdteach-audit");
+  };
+  REQUIRE(check(log.operator_key).ok());
+  v1::Genesis* genesis = intent.mutable_genesis_body();
+  genesis->set_rules_version(7);
+  genesis->GetReflection()->MutableUnknownFields(genesis)->AddVarint(99, 1);
+  REQUIRE(check(log.issuer_key).ok());  // a changed entry is not a newer one
+  const Status newer = check(log.operator_key);
+  REQUIRE(absl::IsFailedPrecondition(newer));
+  REQUIRE(Message(newer) ==
+          "this ledger uses rules version 7, known here is 0: upgrade crowdteach-audit");
+  REQUIRE(CheckRulesOfFirstEntry("no entry", key, "x").ok());
+  genesis->set_log_vkey("another+00000000+AA==");
+  REQUIRE(check(log.operator_key).ok());
+  // In a bundle it is what the verifier says, not a fault of the entry.
+  BundleFixture f(1);
+  intent = log.entries[0].intent;
+  intent.mutable_genesis_body()->set_rules_version(7);
+  *entry.mutable_intent() = SignIntent(intent, log.operator_key);
+  const std::string bytes = entry.SerializeAsString();
+  std::string bundle = f.bundle.substr(0, 29);
+  base::AppendU32(bundle, static_cast<uint32_t>(bytes.size()));
+  bundle += bytes;
+  const auto verdict =
+      VerifyBundle(StringSource(bundle), key, [](const LoggedEntry&) { return OkStatus(); });
+  REQUIRE(absl::IsFailedPrecondition(verdict.status()));
 }
 
 TEST_CASE("every changed byte of a bundle is caught and its region named") {

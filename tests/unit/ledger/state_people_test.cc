@@ -43,7 +43,7 @@ TEST_CASE("entry 0 is GENESIS, signed by its operator key, and entry 1 the issue
                 absl::StatusCode::kUnauthenticated, "not by the key"));
   intent.mutable_genesis_body()->set_rules_version(1);
   CHECK(Refused(empty.Postings(SignIntent(intent, log.operator_key), log.now_ms),
-                absl::StatusCode::kInvalidArgument, "rules version 1"));
+                absl::StatusCode::kFailedPrecondition, "rules version 1"));
   intent.mutable_genesis_body()->set_rules_version(0);
   intent.mutable_genesis_body()->set_issuer_key(log.operator_key.public_key());
   CHECK(Refused(empty.Postings(SignIntent(intent, log.operator_key), log.now_ms),

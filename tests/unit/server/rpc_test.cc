@@ -62,13 +62,21 @@ TEST_CASE("the entries that concern the caller are listed, and no others") {
 TEST_CASE("Hello tells a program of another protocol who must upgrade") {
   Server server;
   v1::HelloRequest request;
-  request.set_protocol_version(wire::kProtocolVersion + 1);
+  request.set_protocol_version(base::kNewestProtocol + 1);
+  request.set_program("crowdteach 99.0");
   const auto newer = Call(server, &v1::Coordinator::Stub::Hello, request);
   REQUIRE(absl::IsFailedPrecondition(newer.status()));
   REQUIRE(Message(newer.status()).find("upgrade the coordinator") != std::string::npos);
+  REQUIRE(Message(newer.status()).find("crowdteach 99.0") != std::string::npos);
+  request.set_oldest_protocol(base::kNewestProtocol);  // it still speaks ours
+  const auto both = Call(server, &v1::Coordinator::Stub::Hello, request);
+  REQUIRE(both.ok());
+  REQUIRE(both->protocol_version() == base::kNewestProtocol);
+  REQUIRE(both->oldest_protocol() == base::kOldestProtocol);
   request.set_protocol_version(0);
+  request.set_oldest_protocol(0);
   const auto older = Call(server, &v1::Coordinator::Stub::Hello, request);
-  REQUIRE(Message(older.status()).find("upgrade your program") != std::string::npos);
+  REQUIRE(Message(older.status()).find("upgrade crowdteach") != std::string::npos);
 }
 
 TEST_CASE("a session is opened by its key, with a fresh nonce, for this coordinator, only") {

@@ -16,6 +16,7 @@
 #include "ledger/signature.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
+#include "proto/base/protocol.h"
 #include "proto/wire/credentials.h"
 #include "proto/wire/invite.h"
 #include "proto/wire/status.h"
@@ -102,7 +103,7 @@ StatusOr<Reply> Call(Server& server,
 
 inline v1::HelloReply SayHello(Server& server) {
   v1::HelloRequest request;
-  request.set_protocol_version(wire::kProtocolVersion);
+  request.set_protocol_version(base::kNewestProtocol);
   const auto reply = Call(server, &v1::Coordinator::Stub::Hello, request);
   REQUIRE(reply.ok());
   return *reply;

@@ -63,7 +63,7 @@ struct Site {
   }
   std::string Nonce() const {
     v1::HelloRequest request;
-    request.set_protocol_version(kProtocolVersion);
+    request.set_protocol_version(base::kNewestProtocol);
     const auto [code, body] = Post("/hello", request);
     REQUIRE(code == 200);
     v1::HelloReply reply;
@@ -178,7 +178,7 @@ TEST_CASE("A session claim is good once, for this port's CA, by the key it names
   forged.set_public_key(key.public_key());
   REQUIRE(site.Post("/session", forged).first == 401);
   v1::HelloRequest old;
-  old.set_protocol_version(kProtocolVersion + 1);
+  old.set_protocol_version(base::kNewestProtocol + 1);
   const auto [code, why] = site.Post("/hello", old);
   REQUIRE(code == 409);
   REQUIRE(why.find("ask the operator to upgrade") != std::string::npos);
@@ -255,6 +255,32 @@ TEST_CASE("A dozen readers that stand still do not keep an auditor waiting") {
   REQUIRE(were_reading == kReaders);  // each has a thread of the server's
   REQUIRE(answered);
   REQUIRE(checkpoint->body == running.coordinator->checkpoint());
+}
+
+TEST_CASE(
+    "An auditor of another protocol is told who must upgrade, one who says nothing is served") {
+  const TestHome home;
+  Running running(home);
+  const auto identity = wire::LoadOrCreateIdentity(home.File("tls"), running.now_ms);
+  REQUIRE(identity.ok());
+  const auto web = WebServer::Listen(running.coordinator.get(), *identity, {"127.0.0.1", 0});
+  REQUIRE(web.ok());
+  const auto get = [&](const httplib::Headers& headers) {
+    const auto result = Client(**web)->Get("/checkpoint", headers);
+    REQUIRE(result);
+    return *result;
+  };
+  const httplib::Response plain = get({});
+  CHECK(plain.status == 200);
+  const auto self = base::ParseSpeaker(plain.get_header_value(base::kProtocolHeader));
+  REQUIRE(self.has_value());
+  CHECK(self->newest == base::kNewestProtocol);
+  CHECK(get({{base::kProtocolHeader, "1-9 crowdteach-audit 9"}}).status == 200);
+  CHECK(get({{base::kProtocolHeader, "nonsense"}}).status == 200);
+  const httplib::Response newer = get({{base::kProtocolHeader, "8-9 crowdteach-audit 9"}});
+  CHECK(newer.status == 400);
+  CHECK(newer.body.find("crowdteach-audit 9 speaks protocols 8 to 9") != std::string::npos);
+  CHECK(newer.body.find("upgrade the coordinator") != std::string::npos);
 }
 
 }  // namespace

@@ -31,6 +31,23 @@ TEST_CASE("a status from the wire is bounded, whatever its code") {
   REQUIRE(odd.code() == absl::StatusCode::kUnknown);
 }
 
+TEST_CASE(
+    "a broken connection is told in plain words, a bad certificate and refusals as they are") {
+  const auto told = [](grpc::StatusCode code, const std::string& text) {
+    return Message(FromGrpc(grpc::Status(code, text)));
+  };
+  const std::string refused = told(grpc::StatusCode::UNAVAILABLE,
+                                   "failed to connect to all addresses; last error: UNKNOWN: "
+                                   "ipv4:127.0.0.1:1: Failed to connect "
+                                   "to remote host: Connection refused");
+  REQUIRE(refused.find("nothing listens there") == 0);
+  REQUIRE(told(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded").find("in time") !=
+          std::string::npos);
+  const std::string certificate = "failed to connect to all addresses: certificate verify failed";
+  REQUIRE(told(grpc::StatusCode::UNAVAILABLE, certificate) == certificate);
+  REQUIRE(told(grpc::StatusCode::FAILED_PRECONDITION, "Socket closed") == "Socket closed");
+}
+
 TEST_CASE("backoff grows to its limit and is spread") {
   Backoff backoff({.first_ms = 100, .max_ms = 1000, .seed = 1});
   const uint64_t limits[] = {100, 200, 400, 800, 1000, 1000};
