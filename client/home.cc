@@ -74,14 +74,14 @@ Status Home::SaveFetched(uint64_t next_index) {
 }
 
 StatusOr<uint64_t> Home::LoadFetched() const {
-  const std::string path = path() + "/fetched";
-  const StatusOr<std::string> text = base::ReadFile(path, kSmallFileBytes);
+  const std::string file = path() + "/fetched";
+  const StatusOr<std::string> text = base::ReadFile(file, kSmallFileBytes);
   if (absl::IsNotFound(text.status())) return 0;
   CT_RETURN_IF_ERROR(text.status());
   uint64_t index = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), index);
   if (error == std::errc() && std::string_view(end) == "\n") return index;
-  return DataLoss("{} does not hold a number; remove it, and it is made anew", path);
+  return DataLoss("{} does not hold a number; remove it, and it is made anew", file);
 }
 
 StatusOr<std::string> Home::LoadInvite() const {
@@ -89,11 +89,11 @@ StatusOr<std::string> Home::LoadInvite() const {
 }
 
 Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
-  const std::string path = path() + "/pending";
+  const std::string file = path() + "/pending";
   if (intent.has_value()) {
-    return base::WriteFileDurably(path, ledger::Encode(*intent), kPrivate);
+    return base::WriteFileDurably(file, ledger::Encode(*intent), kPrivate);
   }
-  return RemoveIfThere(path);
+  return RemoveIfThere(file);
 }
 
 StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {

@@ -24,6 +24,7 @@
 #include "client/wallet.h"
 #include "client/worker_trainer.h"
 #include "learning/data/readers.h"
+#include "proto/base/exit_codes.h"
 #include "proto/cli/signals.h"
 #include "proto/cli/terminal.h"
 
@@ -162,6 +163,9 @@ StatusOr<int> RunTeach(const TeachOptions& options) {
   if (absl::IsResourceExhausted(ended) && !IsFromPeer(ended)) {
     return ResourceExhausted("{}: free some space; nothing is lost, the same command goes on",
                              Message(ended));
+  }
+  CT_RETURN_IF_ERROR(ended);
+  return kExitOk;
 }
 
 void AddTrainerOptions(CLI::App* command, TeachOptions* options) {

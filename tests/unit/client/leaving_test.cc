@@ -55,22 +55,22 @@ TEST_CASE("The wait has an end") {
   leaving.OnStop(&first);
   REQUIRE_FALSE(leaving.MayGo());
   Inbox inbox;
-  v1::Notice notice;
-  REQUIRE(inbox.Take(&notice, leaving.until()) == Inbox::Got::kNothing);
+  Arrived next;
+  REQUIRE(inbox.Take(&next, leaving.until()) == Inbox::Got::kNothing);
   REQUIRE(leaving.MayGo());
 }
 
 TEST_CASE("An inbox gives notices in order, then the end, and can be woken") {
   Inbox inbox;
-  v1::Notice notice;
-  notice.set_round(1);
-  inbox.Put(notice);
+  Arrived next;
+  next.notice.set_round(1);
+  inbox.Put(next);
   inbox.End(NotFound("gone"));
   inbox.Wake();
-  REQUIRE(inbox.Take(&notice, std::nullopt) == Inbox::Got::kNothing);
-  REQUIRE(inbox.Take(&notice, std::nullopt) == Inbox::Got::kNotice);
-  REQUIRE(notice.round() == 1);
-  REQUIRE(inbox.Take(&notice, std::nullopt) == Inbox::Got::kEnd);
+  REQUIRE(inbox.Take(&next, std::nullopt) == Inbox::Got::kNothing);
+  REQUIRE(inbox.Take(&next, std::nullopt) == Inbox::Got::kNotice);
+  REQUIRE(next.notice.round() == 1);
+  REQUIRE(inbox.Take(&next, std::nullopt) == Inbox::Got::kEnd);
   REQUIRE(inbox.end() == NotFound("gone"));
 }
 

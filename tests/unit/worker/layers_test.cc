@@ -8,6 +8,7 @@
 #include "learning/score/aumann_shapley.h"
 #include "learning/score/gradient.h"
 #include "tests/support/learning_world.h"
+#include "tests/unit/worker/odd_models.h"
 #include "tests/unit/worker/worker_fixture.h"
 
 namespace crowdteach::learning {
@@ -228,6 +229,34 @@ TEST_CASE("dropout inside recurrent and attention layers follows the seed") {
       largest = std::max(largest, std::abs(first[i] - other[i]));
     }
     CHECK(largest > 1e-5F);
+  }
+}
+
+TEST_CASE("every layer trains in the sandbox with two threads, on small and large batches") {
+  v1::DataTerms images = SmallModelTerms();
+  images.set_input_shape(1, 9);
+  images.set_input_shape(2, 11);
+  images.add_classes("d");
+  const std::vector<std::string> four = {"a", "b", "c", "d"};
+  const struct {
+    const char* toml;
+    v1::DataTerms terms;
+  } cases[] = {{kOddModel, images},
+               {kNormsModel, images},
+               {kSeriesModel, SmallTerms({3, 24}, v1::U8, four)},
+               {kTextModel, SmallTerms({12}, v1::U8, four)},
+               {kAttentionModel, SmallTerms({30}, v1::U8, four)}};
+  RunnerOptions options = WorkerOptions();
+  options.threads = 2;
+  for (const auto& item : cases) {
+    INFO(item.toml);
+    Ready worker(item.toml, item.terms, options);
+    const ExamplesFile examples = RandomExamples(item.terms, 400, 5);
+    for (const uint32_t batch_size : {2, 33, 400}) {
+      CHECK(Value(worker.Train(examples, Sgd(batch_size, 1), 1, worker.folder / "o")).finite);
+    }
+    CHECK(Value(worker.runner->Gradient(worker.weights, examples.fd(), 3, worker.folder / "g"))
+              .finite);
   }
 }
 
