@@ -42,9 +42,7 @@ std::string Described(std::string_view term, std::string_view description) {
 
 // What follows an option's name on the command line.
 std::string Value(const CLI::Option& option) {
-  if (option.get_type_size() == 0) return "";  // a flag
-  const std::string type = option.get_type_name();
-  return type.empty() ? "VALUE" : type;
+  return option.get_type_size() == 0 ? "" : option.get_type_name();  // none: a flag
 }
 
 std::string OptionTerm(const CLI::Option& option) {
