@@ -20,11 +20,6 @@ void AddJoinOptions(CLI::App* command, JoinOptions* options) {
                    "Where the coordinator is now, if it moved; kept in the home once it answers")
       ->type_name("HOST:PORT")
       ->check([](const std::string& text) { return Message(wire::CheckPublicAddress(text)); });
-  command
-      ->add_option("--server", options->server,
-                   "Where the coordinator is now, if it moved; kept in the home once it answers")
-      ->type_name("HOST:PORT")
-      ->check([](const std::string& text) { return Message(wire::CheckPublicAddress(text)); });
   command->add_option("--name", options->name,
                       fmt::format("What a new account is called (default: {})", DefaultName()));
 }
