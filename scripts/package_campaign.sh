@@ -50,7 +50,7 @@ audit() { person crowdteach-audit "$1" "${@:2}"; }
 audit fetch --invite "$people/auditor.invite" --home "$people/vera" -o "$people/evidence" --artifacts
 audit verify "$people/evidence" --key "$people/auditor.invite" || fail "the audit failed"
 audit report "$people/evidence" --key "$people/auditor.invite" -o "$people/report.html"
-settled=$(audit show "$people/evidence" --key "$people/auditor.invite" | grep -c ' settled ' || true)
+settled=$(audit show "$people/evidence" --key "$people/auditor.invite" | grep -cE '^ +[0-9]+ +settled ' || true)
 ((settled == 2)) || fail "$settled rounds were settled, not 2"
 
 kill "$coordinator"
