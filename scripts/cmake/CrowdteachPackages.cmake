@@ -9,7 +9,9 @@ function(ct_documented target section component)
   set(page ${target}.${section}.gz)
   string(REPLACE - _ function _${target})  # zsh wants the file named as the function in it
   add_custom_command(TARGET ${target} POST_BUILD VERBATIM WORKING_DIRECTORY ${folder}
+    # Defaults from the environment are the reader's, not the builder's.
     COMMAND sh -ec "\
+export HOME='~' USER='your user name'; \
 \"$1\" man >\"$2.man\" && gzip -9nc \"$2.man\" >\"$3\"; \
 for shell in bash zsh fish; do \"$1\" completion $shell >\"$2.$shell\"; done"
       sh $<TARGET_FILE:${target}> ${target} ${page})

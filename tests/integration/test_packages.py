@@ -131,6 +131,11 @@ class Documentation(unittest.TestCase):
                         self.assertIn(f"__fish_seen_subcommand_from {command}' -l {option}\n",
                                       shells["fish"])
 
+    def test_defaults_are_the_readers(self):
+        page = gzip.decompress((BUILD / "documentation/crowdteach.1.gz").read_bytes()).decode()
+        self.assertIn("[~/.crowdteach]", page)
+        self.assertIn("(default: your user name)", page)
+
     @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
     def test_pages_are_clean(self):
         for program, section in PROGRAMS.items():
