@@ -21,5 +21,12 @@ int main(int argc, char** argv) {
   crowdteach::client::AddClose(app, action);
   crowdteach::client::AddModel(app, action);
   crowdteach::client::AddKeygen(app, action);
-  return crowdteach::cli::Main(app, action, argc, argv);
+  constexpr crowdteach::cli::Manual kManual{
+      1,
+      "  ~/.crowdteach  The home, unless --home names another: it holds what follows\n"
+      "  key  The account. Whoever has this file is you: keep a copy, show it to nobody\n"
+      "  invite.toml  The coordinator that is trusted\n"
+      "  receipts/, statements/  Proofs of your entries, and what the coordinator signed for "
+      "you\n"};
+  return crowdteach::cli::Main(app, action, argc, argv, kManual);
 }

@@ -17,5 +17,11 @@ int main(int argc, char** argv) {
   server::AddExport(app, action);
   server::AddStatus(app, action);
   server::AddAccesses(app, action);
-  return crowdteach::cli::Main(app, action, argc, argv);
+  constexpr crowdteach::cli::Manual kManual{
+      8,
+      "  /var/lib/crowdteach  The home of the coordinator that the system service runs: keys, "
+      "ledger, artifacts\n"
+      "  /etc/default/crowdteachd  CROWDTEACHD_OPTIONS=\"…\": more options of serve for the system "
+      "service; not there at first\n"};
+  return crowdteach::cli::Main(app, action, argc, argv, kManual);
 }

@@ -14,5 +14,9 @@ int main(int argc, char** argv) {
   audit::AddFetch(app, action);
   audit::AddReceipt(app, action);
   audit::AddStatement(app, action);
-  return crowdteach::cli::Main(app, action, argc, argv);
+  constexpr crowdteach::cli::Manual kManual{
+      1,
+      "  ~/.crowdteach-audit  The home, unless --home names another: key, invite, receipts and the "
+      "newest signed head seen\n"};
+  return crowdteach::cli::Main(app, action, argc, argv, kManual);
 }

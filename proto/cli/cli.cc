@@ -32,6 +32,17 @@ bool HasCommand(CLI::App& app, const std::string& name) {
               .empty();
 }
 
+void AddMan(CLI::App& app, Action& action, const Manual& manual) {
+  CLI::App* man = app.add_subcommand("man", "Prints the manual page");
+  man->group("");  // for the build, which installs the page
+  man->callback([&app, &action, manual] {
+    action = [&app, manual]() -> StatusOr<int> {
+      fmt::print("{}", ManPage(app, manual));
+      return kExitOk;
+    };
+  });
+}
+
 int RunAction(const CLI::App& app, const Action& action) {
   const StatusOr<int> code = action();
   if (code.ok()) return *code;
@@ -41,8 +52,9 @@ int RunAction(const CLI::App& app, const Action& action) {
 
 }  // namespace
 
-int Main(CLI::App& app, Action& action, int argc, char** argv) {
+int Main(CLI::App& app, Action& action, int argc, char** argv, const Manual& manual) {
   AddCompletion(app, action);
+  AddMan(app, action, manual);
   app.require_subcommand(1);
   app.set_version_flag("--version", fmt::format("{} {}", app.get_name(), CROWDTEACH_VERSION));
   app.footer(std::string(kExitCodeHelp));

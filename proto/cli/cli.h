@@ -1,5 +1,5 @@
 // What the three programs' command lines share: running a command, errors, exit codes, completion,
-// durations.
+// manual pages, durations.
 //
 // A command module adds its subcommand to the app and, when CLI11 has parsed it, leaves an Action:
 //
@@ -19,6 +19,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/base/duration.h"
 #include "proto/base/exit_codes.h"
@@ -30,13 +31,26 @@ namespace crowdteach::cli {
 // is printed and turned into its code by ExitCodeOf.
 using Action = std::function<StatusOr<int>()>;
 
-// Adds --version, `completion bash|zsh|fish` and the exit-code table to `app`, parses, runs the
-// action and returns the exit code. Help goes to stdout, errors to stderr as "‹program›:
-// ‹message›". A wrong command line is kExitUsage. Exceptions stop here (kExitInternal).
-int Main(CLI::App& app, Action& action, int argc, char** argv);
+// What a program's manual page says beside its commands.
+struct Manual {
+  int section = 1;
+  std::string_view files;  // lines "  ‹path›  ‹what it is›"
+};
+
+// Adds --version, `completion bash|zsh|fish`, a hidden `man` (prints the manual page) and the
+// exit-code table to `app`, parses, runs the action and returns the exit code. Help goes to stdout,
+// errors to stderr as "‹program›: ‹message›". A wrong command line is kExitUsage. Exceptions stop
+// here (kExitInternal).
+int Main(CLI::App& app, Action& action, int argc, char** argv, const Manual& manual = {});
 
 // Shows `examples` (lines) under "Examples:" at the end of the command's --help.
 void SetExamples(CLI::App* command, std::string_view examples);
+
+// The subcommands of `app` that are not hidden.
+std::vector<const CLI::App*> Subcommands(const CLI::App& app);
+
+// The manual page (troff) of `app` with all its commands, from their CLI11 definitions.
+std::string ManPage(const CLI::App& app, const Manual& manual);
 
 // The completion script of all commands and options of `app`, from their CLI11 definitions.
 // kInvalidArgument: a shell other than bash, zsh, fish.

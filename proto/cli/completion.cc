@@ -1,5 +1,6 @@
 // Completion scripts. All three shells get the same table: the words that may follow a path of
-// subcommands; anything else is completed as a file name.
+// subcommands; anything else is completed as a file name. A script is sourced by its user or
+// installed in the shell's folder.
 #include <cctype>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ struct Node {
 
 void Collect(const CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
   Node node{path, {}};
-  const auto subcommands = app.get_subcommands([](const CLI::App*) { return true; });
+  const std::vector<const CLI::App*> subcommands = Subcommands(app);
   for (const CLI::App* subcommand : subcommands) node.words.push_back(subcommand->get_name());
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) node.words.push_back("--" + name);
@@ -36,23 +37,39 @@ std::string FunctionName(std::string_view program) {
   return name;
 }
 
-// The path is made of the words that are subcommands, so options may stand between them.
-std::string BashFunction(std::string_view program, const std::vector<Node>& nodes) {
-  std::string script = fmt::format(
-      "{}() {{\n  local current=\"${{COMP_WORDS[COMP_CWORD]}}\" path=\"\" words=\"\" i\n"
-      "  for ((i = 1; i < COMP_CWORD; i++)); do\n    case \"$path ${{COMP_WORDS[i]}}\" in\n",
-      FunctionName(program));
+// The table as shell code: two case statements. The path is made of the words that are subcommands,
+// so options may stand between them. `word` is the shell's i-th word.
+std::string CaseOfPaths(std::string_view word, const std::vector<Node>& nodes) {
+  std::string script = fmt::format("    case \"$place {}\" in\n", word);
   for (const Node& node : nodes) {
-    if (!node.path.empty()) script += fmt::format("      \" {0}\") path=\" {0}\" ;;\n", node.path);
+    if (!node.path.empty()) script += fmt::format("      \" {0}\") place=\" {0}\" ;;\n", node.path);
   }
-  script += "    esac\n  done\n  case \"$path\" in\n";
+  script += "    esac\n  done\n  case \"$place\" in\n";
   for (const Node& node : nodes) {
-    script += fmt::format("    \"{}{}\") words=\"{}\" ;;\n", node.path.empty() ? "" : " ",
+    script += fmt::format("    \"{}{}\") choices=\"{}\" ;;\n", node.path.empty() ? "" : " ",
                           node.path, fmt::join(node.words, " "));
   }
-  return script +
-         "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-         "  if ((${#COMPREPLY[@]} == 0)); then COMPREPLY=($(compgen -f -- \"$current\")); fi\n}\n";
+  return script + "  esac\n";
+}
+
+std::string BashScript(std::string_view program, const std::vector<Node>& nodes) {
+  return fmt::format(
+      "{0}() {{\n  local current=\"${{COMP_WORDS[COMP_CWORD]}}\" place=\"\" choices=\"\" i\n"
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n{2}"
+      "  COMPREPLY=($(compgen -W \"$choices\" -- \"$current\"))\n"
+      "  if ((${{#COMPREPLY[@]}} == 0)); then COMPREPLY=($(compgen -f -- \"$current\")); fi\n}}\n"
+      "complete -o filenames -F {0} {1}\n",
+      FunctionName(program), program, CaseOfPaths("${COMP_WORDS[i]}", nodes));
+}
+
+// Installed, the file is the function's body at its first call; sourced, it registers itself.
+std::string ZshScript(std::string_view program, const std::vector<Node>& nodes) {
+  return fmt::format(
+      "#compdef {1}\n{0}() {{\n  local place=\"\" choices=\"\" i\n"
+      "  for ((i = 2; i < CURRENT; i++)); do\n{2}"
+      "  compadd -- ${{=choices}}\n  ((compstate[nmatches] > 0)) || _files\n}}\n"
+      "if [[ ${{funcstack[1]}} == {0} ]]; then {0} \"$@\"; else compdef {0} {1}; fi\n",
+      FunctionName(program), program, CaseOfPaths("${words[i]}", nodes));
 }
 
 std::string FishScript(std::string_view program, const std::vector<Node>& nodes) {
@@ -80,11 +97,8 @@ StatusOr<std::string> CompletionScript(const CLI::App& app, std::string_view she
   Collect(app, "", nodes);
   const std::string program = app.get_name();
   if (shell == "fish") return FishScript(program, nodes);
-  const std::string script =
-      fmt::format("{}complete -o filenames -F {} {}\n", BashFunction(program, nodes),
-                  FunctionName(program), program);
-  if (shell == "bash") return script;
-  if (shell == "zsh") return "autoload -U +X bashcompinit && bashcompinit\n" + script;
+  if (shell == "bash") return BashScript(program, nodes);
+  if (shell == "zsh") return ZshScript(program, nodes);
   return InvalidArgument("\"{}\": completion is written for bash, zsh and fish", shell);
 }
 

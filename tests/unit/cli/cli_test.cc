@@ -44,6 +44,7 @@ TEST_CASE("exit codes of the command line") {
   REQUIRE(Run({"act"}, kExitIncomplete) == kExitIncomplete);
   REQUIRE(Run({"--help"}, kExitOk) == kExitOk);
   REQUIRE(Run({"--version"}, kExitOk) == kExitOk);
+  REQUIRE(Run({"man"}, kExitOk) == kExitOk);
   REQUIRE(Run({}, kExitOk) == kExitUsage);
   REQUIRE(Run({"fly"}, kExitOk) == kExitUsage);
   REQUIRE(Run({"act", "--count", "x"}, kExitOk) == kExitUsage);
@@ -54,20 +55,84 @@ TEST_CASE("exit codes of the command line") {
   REQUIRE(Run({"act"}, DataLoss("does not verify")) == kExitDisproved);
 }
 
+namespace {
+
+// A program with what the real ones use: a required option, a flag, arguments, a group, examples.
+void AddCommands(CLI::App& app, Action& action) {
+  static std::string home, folder = "here";
+  static std::vector<std::string> files;
+  static bool loud = false;
+  CLI::App* serve = app.add_subcommand("serve", "Serves");
+  serve->add_option("--home,-H", home, "Where")->required()->type_name("DIR");
+  serve->add_option("--other-folder", folder, "Where else")->capture_default_str();
+  serve->add_flag("--loud", loud, "Says more")->group("Demonstration");
+  CLI::App* check = app.add_subcommand("check", "Checks");
+  check->add_option("file", files, ".What to check\n.so /etc/passwd \\n")->required();
+  SetExamples(check, "  crowd-program check a.txt\n  .crowd-program\n");
+  check->callback([&action] { action = [] { return kExitOk; }; });
+  app.add_subcommand("secret", "Is for the build")->group("");
+}
+
+std::vector<std::string> NamesOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : Subcommands(app)) {
+    names.push_back(command->get_name());
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+      for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
 TEST_CASE("completion names every command and option") {
   CLI::App app("For tests", "crowd-program");
-  CLI::App* serve = app.add_subcommand("serve", "Serves");
-  std::string home;
-  serve->add_option("--home,-H", home, "Where");
+  Action action;
+  AddCommands(app, action);
+  REQUIRE(NamesOf(app).size() == 10);
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const auto script = CompletionScript(app, shell);
     REQUIRE(script.ok());
     INFO(*script);
-    REQUIRE(script->find("serve") != std::string::npos);
-    REQUIRE(script->find("home") != std::string::npos);
+    for (const std::string& name : NamesOf(app)) {
+      const bool dashes = name.starts_with("-") && std::string(shell) == "fish";
+      REQUIRE(script->find(dashes ? name.substr(name.find_first_not_of('-')) : name) !=
+              std::string::npos);
+    }
     REQUIRE(script->find("crowd-program") != std::string::npos);
+    REQUIRE(script->find("secret") == std::string::npos);
   }
   REQUIRE(absl::IsInvalidArgument(CompletionScript(app, "tcsh").status()));
+}
+
+TEST_CASE("the manual page names every command and option, and nothing in it is an instruction") {
+  CLI::App app("For tests", "crowd-program");
+  Action action;
+  AddCommands(app, action);
+  const std::string page = ManPage(app, {8, "  ~/.crowd  The home\n"});
+  INFO(page);
+  REQUIRE(page.starts_with(".TH CROWD\\-PROGRAM 8 "));
+  for (std::string name : NamesOf(app)) {
+    for (size_t at = 0; (at = name.find('-', at)) != std::string::npos; at += 2) {
+      name.insert(at, "\\");
+    }
+    REQUIRE(page.find(name) != std::string::npos);
+  }
+  REQUIRE(page.find("secret") == std::string::npos);
+  REQUIRE(page.find("\\fB\\-H\\fR, \\fB\\-\\-home\\fR \\fIDIR\\fR\nWhere (required)\n") !=
+          std::string::npos);
+  REQUIRE(page.find("Where else [here]\n") != std::string::npos);
+  REQUIRE(page.find("\\fBcrowd\\-program check\\fR [\\fIOPTIONS\\fR] \\fIfile\\fR\n") !=
+          std::string::npos);
+  REQUIRE(page.find("\n\\&.What to check\n\\&.so /etc/passwd \\en (required)\n") !=
+          std::string::npos);
+  REQUIRE(page.find(".nf\n  crowd\\-program check a.txt\n  .crowd\\-program\n.fi\n") !=
+          std::string::npos);
+  REQUIRE(page.find(".TP\n\\fB8\\fR\nthe log was forked or rolled back\n") != std::string::npos);
+  REQUIRE(page.find(".TP\n\\fB~/.crowd\\fR\nThe home\n") != std::string::npos);
+  REQUIRE(page.find(".BR crowdteachd (8)\n") != std::string::npos);
 }
 
 }  // namespace crowdteach::cli
