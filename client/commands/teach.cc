@@ -128,7 +128,9 @@ StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const TeachOptions& options) {
     CT_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> program, MakeProgramTrainer(options));
     return WithBehaviour(std::move(program), behaviour);
   }
-  if (options.data.data.empty()) return InvalidArgument("--data is required, but with --trainer");
+  if (options.data.data.empty())
+    return InvalidArgument(
+        "--data is missing: your examples, unless --trainer names a program that has its own");
   CT_ASSIGN_OR_RETURN(learning::RunnerOptions runner, FindWorker(options.worker));
   CT_RETURN_IF_ERROR(CheckDataOptions(options.data));
   const auto read = [data = options.data](const v1::DataTerms& terms) {

@@ -95,7 +95,7 @@ struct Server {
     // Certificates are checked against the wall clock; the leaf is made anew when it is over.
     identity = Must(wire::LoadOrCreateIdentity(home + "/tls", WallClockMs()));
     rpc = Must(server::RpcServer::Listen(coordinator.get(), identity,
-                                         {{"127.0.0.1", 0}, [this] { return now_ms.load(); }}));
+                                         {{"127.0.0.1", 0}, {}, [this] { return now_ms.load(); }}));
     address = "127.0.0.1:" + std::to_string(rpc->port());
     Must(rpc->StartAdmin(home, {{address}, {}, identity.ca_pem}));
   }
@@ -130,7 +130,7 @@ class Person {
          const std::string& name)
       : home(Must(client::Home::Open(home_path))) {
     const wire::Invite invite = Must(wire::ParseInvite(invite_text, "invite"));
-    const client::SessionOptions options{{address}, invite.ca_pem, invite.log_vkey};
+    const client::SessionOptions options{"", {address}, invite.ca_pem, invite.log_vkey, true};
     session = Must(client::Session::Connect(home.get(), options));
     Must(session->Register(Must(ledger::SigningKey::FromSeed(invite.token_seed)), invite.index,
                            name));

@@ -43,6 +43,7 @@ class Proxy final : public v1::Coordinator::Service {
   CT_PROXY_UNARY(GetConsistency)
   CT_PROXY_UNARY(Submit)
   CT_PROXY_UNARY(GetReceipt)
+  CT_PROXY_UNARY(ListEntries)
   CT_PROXY_UNARY(GetAccount)
   CT_PROXY_UNARY(ListCampaigns)
   CT_PROXY_UNARY(GetUpload)
