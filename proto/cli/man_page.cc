@@ -136,7 +136,7 @@ std::vector<const CLI::App*> Subcommands(const CLI::App& app) {
 }
 
 std::string ManPage(const CLI::App& app, const Manual& manual) {
-  const std::string program = app.get_name();
+  const std::string& program = app.get_name();
   std::string title;
   for (const char c : program) title += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   std::string text = fmt::format(

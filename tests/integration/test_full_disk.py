@@ -18,6 +18,7 @@ class Disk(CrowdTest):
         super().setUp()
         self.small = self.dir / "ada"
         self.small.mkdir(mode=0o700)
+        self.ballast = self.small / "lost+found"  # all that a new home may have in it
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs",
                         str(self.small)], check=True)
         self.addCleanup(self._unmount)
@@ -28,11 +29,11 @@ class Disk(CrowdTest):
 
     def fill(self, leave=0):
         stat = os.statvfs(self.small)
-        with open(self.small / "ballast", "wb", buffering=0) as file:
+        with open(self.ballast, "wb", buffering=0) as file:
             file.write(b"\0" * max(0, stat.f_bavail * stat.f_frsize - leave))
 
     def free(self):
-        (self.small / "ballast").unlink()
+        self.ballast.unlink()
 
     def fails_for_space(self, process):
         self.assertEqual(process.wait(), IO, process.log())

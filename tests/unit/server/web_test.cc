@@ -278,7 +278,7 @@ TEST_CASE(
   CHECK(get({{base::kProtocolHeader, "1-9 crowdteach-audit 9"}}).status == 200);
   CHECK(get({{base::kProtocolHeader, "nonsense"}}).status == 200);
   const httplib::Response newer = get({{base::kProtocolHeader, "8-9 crowdteach-audit 9"}});
-  CHECK(newer.status == 400);
+  CHECK(newer.status == 409);
   CHECK(newer.body.find("crowdteach-audit 9 speaks protocols 8 to 9") != std::string::npos);
   CHECK(newer.body.find("upgrade the coordinator") != std::string::npos);
 }
