@@ -168,6 +168,15 @@ StatusOr<Invite> ParseInvite(std::string_view text, std::string_view file) {
     return InvalidArgument("{}: an invite has at most {} bytes, this has {}", file, kMaxInviteBytes,
                            text.size());
   }
+  // toml++ runs into undefined behaviour on some characters beyond ASCII; an invite has none.
+  const auto strange = std::find_if(text.begin(), text.end(),
+                                    [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+  if (strange != text.end()) {
+    return InvalidArgument(
+        "{}:{}: a character beyond ASCII, which no invite has; the file was changed: get the "
+        "invite again",
+        file, 1 + std::count(text.begin(), strange, '\n'));
+  }
   try {
     return FromTable(toml::parse(text), file);
   } catch (const toml::parse_error& error) {

@@ -41,9 +41,9 @@ struct Invite {
 
 std::string FormatInvite(const Invite& invite);
 
-// kInvalidArgument, as "‹file›:‹line›: what is wrong": too long, not TOML, an unknown, missing or
-// repeated key, a value of a wrong type or form. The certificate's and the vkey's inside are not
-// looked at. `file` is only for messages.
+// kInvalidArgument, as "‹file›:‹line›: what is wrong": too long, not ASCII, not TOML, an unknown,
+// missing or repeated key, a value of a wrong type or form. The certificate's and the vkey's inside
+// are not looked at. `file` is only for messages.
 StatusOr<Invite> ParseInvite(std::string_view text, std::string_view file);
 // ReadFile, then ParseInvite.
 StatusOr<Invite> ReadInvite(const std::string& path);

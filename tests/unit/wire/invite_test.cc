@@ -93,6 +93,15 @@ TEST_CASE("a damaged invite is refused or read, never worse") {
   }
 }
 
+TEST_CASE("characters beyond ASCII are refused before the parser sees them") {
+  for (const char* bad : {"version = 1\nrol\xc3\xa9 = 1\n", "version = 1\n# \xf0\x9f\x98\x80\n",
+                          "version = 1\n\xff\n"}) {
+    const auto read = ParseInvite(bad, "a.invite");
+    REQUIRE(absl::IsInvalidArgument(read.status()));
+    REQUIRE(Message(read.status()).starts_with("a.invite:2: a character beyond ASCII"));
+  }
+}
+
 TEST_CASE("addresses") {
   REQUIRE(ParseHostPort("127.0.0.1:0")->port == 0);
   REQUIRE(ParseHostPort("[::1]:443")->host == "::1");
