@@ -5,6 +5,7 @@
 
 #include "client/toml_reader.h"
 #include "learning/data/readers.h"
+#include "learning/model/model_spec.h"
 #include "ledger/terms.h"
 #include "proto/base/file.h"
 
@@ -191,6 +192,10 @@ StatusOr<CampaignFile> ReadCampaign(TomlReader& in, const std::string& name) {
 }
 
 }  // namespace
+
+std::string CampaignFile::ModelCodePath() const {
+  return (std::filesystem::path(model_path).parent_path() / learning::kCodeFileName).string();
+}
 
 std::string CampaignFile::ValidationSpec() const {
   return validation_prefix.empty() ? validation_path

@@ -53,6 +53,8 @@ struct CampaignFile {
   std::string validation_prefix;  // empty: none
   uint64_t validation_limit = 0;  // 0: all
 
+  // Of a model as code: the TorchScript file, which stands beside model.toml.
+  std::string ModelCodePath() const;
   // For learning::ReadDataset: the path, with ":prefix" where there is one.
   std::string ValidationSpec() const;
 };

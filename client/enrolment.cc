@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/choosing.h"
+#include "client/model_code.h"
 #include "client/public_terms.h"
 #include "learning/model/model_spec.h"
 
@@ -60,6 +61,7 @@ Status Enrolment::Complete(Session* session, const std::stop_token& stop) {
                         learning::ParseModelSpec(open.terms().model_toml()));
     Joining joining{.terms = open.terms(), .layout = learning::LayoutOf(spec)};
     joining.campaign = MakeCampaign(campaign_, open, joining.layout);
+    CT_ASSIGN_OR_RETURN(joining.campaign.model_code_path, FetchModelCode(session, home_, spec));
     CT_ASSIGN_OR_RETURN(joining.examples, trainer_.Prepare(joining.campaign));
     if (joining.examples == 0) return InvalidArgument("the trainer has no examples to teach with");
     joining_ = std::move(joining);

@@ -25,8 +25,8 @@ struct Joining {
 class Enrolment {
  public:
   // All outlive it.
-  Enrolment(const TeacherOptions& options, Trainer& trainer, Observer& observer)
-      : options_(options), trainer_(trainer), observer_(observer) {}
+  Enrolment(const TeacherOptions& options, Home* home, Trainer& trainer, Observer& observer)
+      : options_(options), home_(home), trainer_(trainer), observer_(observer) {}
 
   // Takes the steps that are not taken yet. After a lost connection it is called again with the
   // next session and goes on where it was. kCancelled: `stop` was requested. Otherwise as
@@ -41,6 +41,7 @@ class Enrolment {
   Status Enrol(Session* session);
 
   const TeacherOptions& options_;
+  Home* const home_;
   Trainer& trainer_;
   Observer& observer_;
   uint64_t campaign_ = 0;

@@ -23,6 +23,8 @@ v1::BlobKindName WireKind(base::BlobKind kind) {
       return v1::GRADIENT;
     case base::BlobKind::kValidation:
       return v1::VALIDATION;
+    case base::BlobKind::kCode:
+      return v1::CODE;
     case base::BlobKind::kData:
       break;
   }

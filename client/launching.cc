@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "learning/data/readers.h"
@@ -21,6 +22,11 @@ Status MakeWeights(const CampaignFile& file, const learning::ModelSpec& spec, ui
                    ledger::ArtifactStore* blobs, PreparedCampaign* prepared) {
   const learning::Layout layout = learning::LayoutOf(spec);
   const std::string path = blobs->TemporaryPath();
+  if (file.weights_path.empty() && spec.code) {
+    return InvalidArgument(
+        "a model as code does not say what its first weights should be: name them, weights = "
+        "\"model.safetensors\"");
+  }
   if (file.weights_path.empty()) {
     CT_RETURN_IF_ERROR(learning::WriteFirstWeights(path, spec, seed));
   } else {
@@ -60,13 +66,35 @@ StatusOr<learning::ExamplesFile> MakeValidation(const CampaignFile& file,
   return salted;
 }
 
+// Takes the TorchScript file that stands beside model.toml.
+Status TakeCode(const CampaignFile& file, const learning::ModelCode& code,
+                ledger::ArtifactStore* blobs, PreparedCampaign* prepared) {
+  const std::string path = file.ModelCodePath();
+  const std::string copy = blobs->TemporaryPath();
+  std::error_code error;
+  std::filesystem::copy_file(path, copy, error);
+  if (error) {
+    return Annotate(ErrnoStatus(error.value(), path),
+                    "the model's code, beside " + file.model_path);
+  }
+  CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kCode, copy));
+  if (blob.digest != code.digest || blob.size_bytes != code.size_bytes) {
+    return InvalidArgument(
+        "{}: {} bytes with digest {} are not the code that {} names: make both anew", path,
+        blob.size_bytes, base::Hex(blob.digest), file.model_path);
+  }
+  prepared->code = blob.digest;
+  return OkStatus();
+}
+
 Status Evaluate(const learning::ExamplesFile& validation, const learning::RunnerOptions& options,
-                const std::string& weights_path, PreparedCampaign* prepared) {
+                const ledger::ArtifactStore& blobs, PreparedCampaign* prepared) {
   CT_ASSIGN_OR_RETURN(const auto runner, learning::ModelRunner::Spawn(options));
   const v1::Terms& terms = prepared->open.terms();
-  CT_RETURN_IF_ERROR(runner->LoadModel(terms.model_toml(), terms.data()));
+  CT_RETURN_IF_ERROR(runner->LoadModel(terms.model_toml(), terms.data(),
+                                       prepared->code ? blobs.Path(*prepared->code) : ""));
   CT_ASSIGN_OR_RETURN(const learning::EvaluateResult first,
-                      runner->Evaluate(weights_path, validation.fd()));
+                      runner->Evaluate(blobs.Path(prepared->model), validation.fd()));
   if (!first.finite) {
     return InvalidArgument("the loss of the first weights is not finite; train or choose others");
   }
@@ -101,10 +129,12 @@ StatusOr<PreparedCampaign> PrepareCampaign(const CampaignFile& file, uint64_t se
   StatusOr<learning::ModelSpec> spec = learning::ParseModelSpec(file.terms.model_toml());
   if (!spec.ok()) return Annotate(spec.status(), file.model_path);
   CT_RETURN_IF_ERROR(CheckFit(*spec, file.terms.data()));
+  CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(*spec, runner.allow_model_code));
+  if (spec->code) CT_RETURN_IF_ERROR(TakeCode(file, *spec->code, blobs, &prepared));
   CT_RETURN_IF_ERROR(MakeWeights(file, *spec, seed, blobs, &prepared));
   CT_ASSIGN_OR_RETURN(const learning::ExamplesFile validation,
                       MakeValidation(file, blobs, &prepared));
-  CT_RETURN_IF_ERROR(Evaluate(validation, runner, blobs->Path(prepared.model), &prepared));
+  CT_RETURN_IF_ERROR(Evaluate(validation, runner, *blobs, &prepared));
   CT_RETURN_IF_ERROR(ledger::ValidateOpen(prepared.open));
   return prepared;
 }

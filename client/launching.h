@@ -1,6 +1,7 @@
 // From a campaign.toml to a CAMPAIGN_OPEN: weights, validation set, first loss.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "client/campaign_toml.h"
@@ -16,6 +17,7 @@ struct PreparedCampaign {
   v1::CampaignOpen open;
   base::Hash model{};  // blobs in the store it was prepared in
   base::Hash validation{};
+  std::optional<base::Hash> code;  // of a model as code
 };
 
 // Makes or rewrites the first weights, reads and salts the validation set, evaluates the one on the

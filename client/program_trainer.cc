@@ -60,6 +60,7 @@ const std::string_view kPlaceholderHelp =
     "  {out}       where it writes the new ones: a safetensors file with the same F32 tensors\n"
     "  {data}      what --data says\n"
     "  {model}     the architecture, model.toml\n"
+    "  {code}      of a model as code: its TorchScript file; otherwise empty\n"
     "  {terms}     data, local training and tensors by the campaign's terms, a JSON file\n"
     "  {campaign}  {round}  {seed}   numbers; the seed is another in each round\n"
     "  {seconds}   how long it may take\n"
@@ -71,9 +72,9 @@ const std::string_view kPlaceholderHelp =
 
 StatusOr<std::unique_ptr<ProgramTrainer>> ProgramTrainer::Make(ProgramTrainerOptions options) {
   CT_ASSIGN_OR_RETURN(std::vector<std::string> words, SplitCommand(options.command));
-  const Placeholders names = {{"base", ""},    {"out", ""},    {"data", ""},  {"model", ""},
-                              {"terms", ""},   {"seed", ""},   {"round", ""}, {"campaign", ""},
-                              {"scratch", ""}, {"seconds", ""}};
+  const Placeholders names = {{"base", ""},     {"out", ""},     {"data", ""},   {"model", ""},
+                              {"code", ""},     {"terms", ""},   {"seed", ""},   {"round", ""},
+                              {"campaign", ""}, {"scratch", ""}, {"seconds", ""}};
   for (const std::string& word : words) CT_RETURN_IF_ERROR(Substitute(word, names).status());
   CT_ASSIGN_OR_RETURN(words[0], FindProgram(words[0]));
   return std::unique_ptr<ProgramTrainer>(new ProgramTrainer(std::move(options), std::move(words)));
@@ -90,6 +91,7 @@ Placeholders ProgramTrainer::ValuesOf(const Task& task) const {
           {"out", task.scratch + "/out.safetensors"},
           {"data", options_.data},
           {"model", task.scratch + "/model.toml"},
+          {"code", task.campaign.model_code_path},
           {"terms", task.scratch + "/terms.json"},
           {"seed", fmt::format("{}", task.seed)},
           {"round", fmt::format("{}", task.round)},

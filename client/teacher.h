@@ -125,6 +125,9 @@ struct Campaign {
   uint64_t validation_count = 0;
   double first_loss_nats = 0;  // of the first weights, on the validation set
   std::string text;            // the terms as a table for people, lines
+  // If the model is TorchScript: its file, verified, in the home; otherwise empty. It is a program
+  // of the owner's, so run it only where it can do no harm.
+  std::string model_code_path;
 };
 
 // ---------------------------------------------------------------- what a trainer does

@@ -81,7 +81,7 @@ class Teaching {
         observer_(observer),
         stop_(stop),
         leaving_(std::move(stop)),
-        enrolment_(options, trainer, observer),
+        enrolment_(options, home_, trainer, observer),
         session_(std::move(joined->session)) {}
 
   // One connection: until the stream ends. OK means the campaign is over for us.

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "learning/fixed_point.h"
+#include "learning/model/model_spec.h"
 #include "ledger/canonical.h"
 #include "proto/base/bytes.h"
 #include "proto/base/duration.h"
@@ -78,6 +79,11 @@ std::string TermsText(const v1::CampaignOpen& open) {
   Row(&text, "model",
       fmt::format("{} trainable parameters, first loss {:.4f} nats on {} examples",
                   open.parameters(), first_loss, open.validation_count()));
+  if (const auto code = learning::ModelCodeOf(terms.model_toml())) {
+    Row(&text, "model code",
+        fmt::format("TorchScript, {} bytes, {}…; a program by the owner, run in the sandbox only",
+                    code->size_bytes, base::Hex(code->digest).substr(0, 16)));
+  }
   Row(&text, "data", DataText(terms.data()));
   if (!terms.data().csv_label_column().empty()) Row(&text, "tables", TableText(terms.data()));
   Row(&text, "local training", LocalText(terms.local()));

@@ -10,11 +10,16 @@ namespace crowdteach::client {
 
 Status WorkerTrainer::StartWorker() {
   CT_ASSIGN_OR_RETURN(runner_, learning::ModelRunner::Spawn(options_));
-  return runner_->LoadModel(terms_.model_toml(), terms_.data());
+  return runner_->LoadModel(terms_.model_toml(), terms_.data(), code_path_);
 }
 
 StatusOr<uint64_t> WorkerTrainer::Prepare(const Campaign& campaign) {
   CT_ASSIGN_OR_RETURN(terms_, TermsOf(campaign));
+  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec,
+                      learning::ParseModelSpec(terms_.model_toml()));
+  CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(spec, options_.allow_model_code));
+  layout_ = learning::LayoutOf(spec);
+  code_path_ = campaign.model_code_path;
   CT_ASSIGN_OR_RETURN(examples_, read_(terms_.data()));
   CT_RETURN_IF_ERROR(StartWorker());
   return examples_->count();
@@ -55,9 +60,7 @@ StatusOr<TrainingSummary> WorkerTrainer::Train(const Task& task, std::span<float
         "campaign's learning rate does not suit this data",
         trained.batches);
   }
-  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec,
-                      learning::ParseModelSpec(terms_.model_toml()));
-  CT_RETURN_IF_ERROR(learning::ReadWeights(request.output_path, learning::LayoutOf(spec), weights));
+  CT_RETURN_IF_ERROR(learning::ReadWeights(request.output_path, layout_, weights));
   return TrainingSummary{.examples = trained.examples, .mean_loss_nats = trained.mean_loss_nats};
 }
 

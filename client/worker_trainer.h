@@ -11,6 +11,7 @@
 #include "client/teacher.h"
 #include "crowdteach/v1/ledger.pb.h"
 #include "learning/data/examples.h"
+#include "learning/layout.h"
 #include "learning/model_runner.h"
 #include "proto/base/status.h"
 
@@ -25,7 +26,7 @@ class WorkerTrainer : public Trainer {
       : options_(std::move(options)), read_(std::move(read)) {}
 
   // Reads the examples, spawns the worker and loads the model. Errors of reading, and as
-  // learning::ModelRunner.
+  // learning::ModelRunner. kInvalidArgument: a model as code, which the options do not allow.
   StatusOr<uint64_t> Prepare(const Campaign& campaign) override;
   // A worker that died is replaced, and the round trained once more. kAborted: that one died, too.
   // kInvalidArgument: the training diverged. Otherwise as learning::ModelRunner::Train.
@@ -38,6 +39,8 @@ class WorkerTrainer : public Trainer {
   const learning::RunnerOptions options_;
   const ReadExamples read_;
   v1::Terms terms_;
+  learning::Layout layout_;
+  std::string code_path_;  // of a model as code; otherwise empty
   std::optional<learning::ExamplesFile> examples_;
   std::unique_ptr<learning::ModelRunner> runner_;
 };

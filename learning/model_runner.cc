@@ -129,11 +129,18 @@ StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Spawn(const RunnerOptions& o
   return std::unique_ptr<ModelRunner>(new ModelRunner(std::move(process)));
 }
 
-Status ModelRunner::LoadModel(std::string_view model_toml, const v1::DataTerms& data) {
+Status ModelRunner::LoadModel(std::string_view model_toml, const v1::DataTerms& data,
+                              const std::string& code_path) {
+  Fd code;
+  if (!code_path.empty()) {
+    CT_ASSIGN_OR_RETURN(code, OpenToRead(code_path));
+  }
   v1::WorkerRequest request;
   request.mutable_load_model()->set_model_toml(model_toml.data(), model_toml.size());
   *request.mutable_load_model()->mutable_data() = data;
-  return process_->Call(std::move(request), {}, {}, {}).status();
+  std::vector<int> fds;
+  if (code.valid()) fds.push_back(code.get());
+  return process_->Call(std::move(request), fds, {}, {}).status();
 }
 
 StatusOr<TrainResult> ModelRunner::Train(const TrainRequest& request, const TrainProgress& progress,

@@ -37,6 +37,7 @@ struct RunnerOptions {
   int64_t progress_timeout_ms = 120'000;            // longest silence: one batch
   int64_t cancel_timeout_ms = 10'000;               // from a stop to its being heeded
   bool sandbox = true;                              // false: models run with our own rights
+  bool allow_model_code = false;                    // TorchScript; only in the sandbox
   // When requested, whatever waits for the worker kills it and is kCancelled: to shut down.
   std::stop_token shut_down;
 };
@@ -73,9 +74,12 @@ class ModelRunner {
   static StatusOr<std::unique_ptr<ModelRunner>> Spawn(const RunnerOptions& options);
   ~ModelRunner();  // kills the worker
 
-  // kInvalidArgument: model.toml or the terms are wrong, or do not fit each other.
-  // kResourceExhausted: the model is larger than a limit.
-  Status LoadModel(std::string_view model_toml, const v1::DataTerms& data);
+  // `code_path`: of a model as code, its TorchScript file; otherwise empty.
+  // kInvalidArgument: model.toml, the terms or the code are wrong, or do not fit each other; or the
+  // options do not allow code.
+  // kResourceExhausted: the model is larger than a limit. kNotFound: code_path.
+  Status LoadModel(std::string_view model_toml, const v1::DataTerms& data,
+                   const std::string& code_path = {});
 
   // All three: kInvalidArgument: weights or examples are not of this model; kResourceExhausted: a
   // batch needs more memory than the limit, or the disk is full; kCancelled: `stop` was requested

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proto/base/bytes.h"
+
 namespace crowdteach::learning {
 namespace {
 
@@ -67,6 +69,9 @@ StatusOr<pid_t> SpawnProgram(const RunnerOptions& options, int socket, int stand
   if (!options.sandbox) {
     arguments.emplace_back("--no-sandbox");
   }
+  if (options.allow_model_code) {
+    arguments.emplace_back("--allow-model-code");
+  }
   std::vector<std::string> environment = Environment(options.threads);
 
   posix_spawn_file_actions_t files;
@@ -109,6 +114,11 @@ bool LooksLikeNoMemory(std::string_view printed) {
   return false;
 }
 
+// It has read foreign bytes, and may have run foreign code: so has what it says.
+Status WorkersError(const v1::WorkerError& error) {
+  return Status(static_cast<absl::StatusCode>(error.code()), base::Printable(error.message()));
+}
+
 std::string HowItEnded(int wait_status) {
   if (WIFSIGNALED(wait_status)) {
     const int signal = WTERMSIG(wait_status);
@@ -130,6 +140,9 @@ StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Spawn(const RunnerOption
   if (options.start_timeout_ms <= 0 || options.progress_timeout_ms <= 0 ||
       options.cancel_timeout_ms <= 0) {
     return InvalidArgument("the worker's timeouts must be above 0 ms");
+  }
+  if (options.allow_model_code && !options.sandbox) {
+    return InvalidArgument("models as code run in the sandbox only");
   }
   std::unique_ptr<WorkerProcess> process(new WorkerProcess(options));
   CT_RETURN_IF_ERROR(process->Start());
@@ -163,8 +176,7 @@ Status WorkerProcess::Start() {
   int no_cancel = -1;
   CT_ASSIGN_OR_RETURN(const v1::WorkerReply hello, Next(options_.start_timeout_ms, &no_cancel, 0));
   if (hello.has_error()) {
-    return Bury(
-        Status(static_cast<absl::StatusCode>(hello.error().code()), hello.error().message()));
+    return Bury(WorkersError(hello.error()));
   }
   if (!hello.has_hello() || hello.hello().sandboxed() != options_.sandbox) {
     return Bury(FailedPrecondition("'{}' does not answer as a crowdteach-worker of this version",
@@ -263,7 +275,7 @@ StatusOr<v1::WorkerReply> WorkerProcess::Call(v1::WorkerRequest request,
       return Bury(DataLoss("it answered what was not asked"));
     }
     if (reply.has_error()) {
-      return Status(static_cast<absl::StatusCode>(reply.error().code()), reply.error().message());
+      return WorkersError(reply.error());
     }
     if (!reply.has_progress()) {
       return reply;
@@ -306,7 +318,8 @@ Status WorkerProcess::Bury(const Status& cause) {
   const bool closed = cause.code() == absl::StatusCode::kUnavailable;  // it went by itself
   const std::string why =
       closed ? (reaped > 0 ? HowItEnded(wait_status) : Message(cause)) : Message(cause);
-  const std::string said = printed_.empty() ? "" : fmt::format("; it printed: {}", printed_);
+  const std::string said =
+      printed_.empty() ? "" : fmt::format("; it printed: {}", base::Printable(printed_));
   if (closed && LooksLikeNoMemory(printed_)) {
     death_ = ResourceExhausted("the worker ran out of memory ({}){}", why, said);
   } else if (cause.code() == absl::StatusCode::kDeadlineExceeded) {

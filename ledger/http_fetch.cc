@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "ledger/file_io.h"
+#include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
 #include "proto/base/protocol.h"
 
@@ -100,6 +101,24 @@ struct Arriving {
     return status.ok();
   }
 };
+
+// httplib::to_string says it differently in each version.
+std::string_view InWords(httplib::Error error) {
+  switch (error) {
+    case httplib::Error::Connection:
+      return "no connection";
+    case httplib::Error::ConnectionTimeout:
+      return "no connection in time";
+    case httplib::Error::Read:
+      return "nothing could be read";
+    case httplib::Error::Write:
+      return "nothing could be sent";
+    case httplib::Error::SSLConnection:
+      return "no TLS connection";
+    default:
+      return "the connection failed";
+  }
+}
 
 }  // namespace
 
@@ -194,17 +213,13 @@ StatusOr<HttpAnswer> HttpsClient::Send(const HttpRequest& request, const ByteSin
         "invite's; ask the operator for a new invite",
         arriving.url));
   }
-  return FromPeer(Unavailable(
-      "{}: {} ({} error); is the coordinator running, and is this its HTTPS port?", arriving.url,
-      code == 0 ? "no answer" : "the answer broke off", httplib::to_string(error)));
+  return FromPeer(
+      Unavailable("{}: {} ({}); is the coordinator running, and is this its HTTPS port?",
+                  arriving.url, code == 0 ? "no answer" : "the answer broke off", InWords(error)));
 }
 
 std::string PrintableLine(std::string_view text) {
-  std::string line(text.substr(0, text.find('\n')));
-  for (char& c : line) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return line;
+  return base::Printable(text.substr(0, text.find('\n')));
 }
 
 StatusOr<uint64_t> FetchToFile(HttpsClient* client, const HttpRequest& request,

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "ledger/round.h"
+#include "proto/wire/chunks.h"
 
 namespace crowdteach::server {
 namespace {
@@ -44,7 +45,8 @@ Status MayReadUse(const ledger::State& state, const BlobUse& use, std::optional<
   const CampaignState& campaign = *state.FindCampaign(use.campaign);
   const v1::Terms& terms = campaign.open.terms();
   if (account.has_value() && *account == campaign.owner) return OkStatus();
-  v1::Readers readers = v1::ENROLLED;
+  // Code is what the terms say the model is, and read like them: before one enrols.
+  v1::Readers readers = use.kind == base::BlobKind::kCode ? v1::PUBLIC : v1::ENROLLED;
   if (use.kind == base::BlobKind::kUpdate) readers = terms.update_readers();
   if (use.kind == base::BlobKind::kValidation || use.kind == base::BlobKind::kGradient) {
     readers = terms.validation_readers();
@@ -98,21 +100,6 @@ Status MayUploadUpdate(const ledger::State& state, uint64_t account, const v1::U
 
 }  // namespace
 
-StatusOr<base::BlobKind> KindOf(v1::BlobKindName name) {
-  switch (name) {
-    case v1::WEIGHTS:
-      return base::BlobKind::kWeights;
-    case v1::UPDATE:
-      return base::BlobKind::kUpdate;
-    case v1::GRADIENT:
-      return base::BlobKind::kGradient;
-    case v1::VALIDATION:
-      return base::BlobKind::kValidation;
-    default:
-      return InvalidArgument("blob kind {} is not known here", static_cast<int>(name));
-  }
-}
-
 StatusOr<uint64_t> MayRead(const ledger::State& state, const Marks& marks,
                            std::optional<uint64_t> account, base::BlobKind kind,
                            const base::Hash& digest) {
@@ -129,7 +116,7 @@ StatusOr<uint64_t> MayRead(const ledger::State& state, const Marks& marks,
 Status MayUpload(const ledger::State& state, uint64_t account, const v1::UploadHead& head) {
   CT_RETURN_IF_ERROR(base::HashFromBytes(head.digest()).status());
   if (head.size_bytes() == 0) return InvalidArgument("an upload of no bytes");
-  CT_ASSIGN_OR_RETURN(const base::BlobKind kind, KindOf(head.kind()));
+  CT_ASSIGN_OR_RETURN(const base::BlobKind kind, wire::BlobKindOf(head.kind()));
   if (kind == base::BlobKind::kUpdate) return MayUploadUpdate(state, account, head);
   if (kind == base::BlobKind::kGradient) {
     return PermissionDenied("gradients are the coordinator's own");

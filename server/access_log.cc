@@ -11,12 +11,11 @@
 #include <utility>
 
 #include "proto/base/bytes.h"
+#include "server/access.h"
 
 namespace crowdteach::server {
 namespace {
 
-constexpr base::BlobKind kKinds[] = {base::BlobKind::kWeights, base::BlobKind::kUpdate,
-                                     base::BlobKind::kGradient, base::BlobKind::kValidation};
 constexpr size_t kMaxLineBytes = 256;
 
 std::optional<uint64_t> NumberOf(std::string_view text) {
@@ -27,7 +26,7 @@ std::optional<uint64_t> NumberOf(std::string_view text) {
 }
 
 std::optional<base::BlobKind> KindNamed(std::string_view name) {
-  for (const base::BlobKind kind : kKinds) {
+  for (const base::BlobKind kind : kServedKinds) {
     if (name == base::BlobKindName(kind)) return kind;
   }
   return std::nullopt;

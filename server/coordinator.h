@@ -34,6 +34,7 @@ struct CoordinatorOptions {
   uint64_t worker_memory_bytes = uint64_t{4} << 30;
   uint32_t worker_threads = 1;
   bool sandbox = true;
+  bool allow_model_code = false;  // TorchScript; only in the sandbox
   // Of one account, what it uploads and no campaign names (two of the largest).
   uint64_t unnamed_bytes_of_account = uint64_t{32} << 30;
   std::function<uint64_t()> now_ms;  // wall clock; tests put their own

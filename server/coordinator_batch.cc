@@ -38,7 +38,7 @@ Status Coordinator::Impl::CommitBatch(Batch* batch, uint64_t* wake_ms) {
     engine->Committed();
     for (const ledger::LoggedEntry& logged : batch->logged) {
       marks.Take(logged);
-      for (const std::string_view digest : ForeignBlobsOf(logged.intent)) {
+      for (const std::string& digest : ForeignBlobsOf(logged.intent)) {
         uploads->Named(*base::HashFromBytes(digest));
       }
     }

@@ -97,6 +97,7 @@ StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(CoordinatorOptions opt
   jobs.worker_memory_bytes = impl->options.worker_memory_bytes;
   jobs.threads = impl->options.worker_threads;
   jobs.sandbox = impl->options.sandbox;
+  jobs.allow_model_code = impl->options.allow_model_code;
   jobs.scratch = impl->options.home + "/scratch";
   impl->jobs = std::make_unique<RoundJobs>(std::move(jobs), impl->artifacts.get());
   spdlog::info("log {} of {} entries in {}", impl->log->state().genesis().origin(),

@@ -34,7 +34,7 @@ std::optional<uint64_t> Coordinator::Impl::FindLogged(const v1::Intent& intent,
 }
 
 Status Coordinator::Impl::CheckArtifacts(const v1::Intent& intent) const {
-  for (const std::string_view bytes : ForeignBlobsOf(intent)) {
+  for (const std::string& bytes : ForeignBlobsOf(intent)) {
     CT_ASSIGN_OR_RETURN(const base::Hash digest, base::HashFromBytes(bytes));
     if (artifacts->Exists(digest)) continue;
     return FailedPrecondition("the blob {} is not here; upload it before its {}", base::Hex(digest),

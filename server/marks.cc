@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "learning/model/model_spec.h"
 #include "proto/base/assert.h"
 
 namespace crowdteach::server {
@@ -92,9 +93,13 @@ void Marks::TakeRound(const v1::Intent& intent, uint64_t index) {
   }
 }
 
-std::vector<std::string_view> ForeignBlobsOf(const v1::Intent& intent) {
+std::vector<std::string> ForeignBlobsOf(const v1::Intent& intent) {
   if (intent.has_campaign_open()) {
-    return {intent.campaign_open().model_digest(), intent.campaign_open().validation_digest()};
+    const v1::CampaignOpen& open = intent.campaign_open();
+    std::vector<std::string> digests = {open.model_digest(), open.validation_digest()};
+    const auto code = learning::ModelCodeOf(open.terms().model_toml());
+    if (code) digests.push_back(base::Bytes(code->digest));
+    return digests;
   }
   if (intent.has_update_reveal()) return {intent.update_reveal().update_digest()};
   return {};
@@ -116,6 +121,9 @@ void Marks::TakeBlobs(const v1::Intent& intent, uint64_t index) {
     case v1::Intent::kCampaignOpen:
       TakeBlob(intent.campaign_open().model_digest(), index, base::BlobKind::kWeights);
       TakeBlob(intent.campaign_open().validation_digest(), index, base::BlobKind::kValidation);
+      if (const auto code = learning::ModelCodeOf(intent.campaign_open().terms().model_toml())) {
+        TakeBlob(base::View(code->digest), index, base::BlobKind::kCode);
+      }
       break;
     case v1::Intent::kUpdateReveal:
       TakeBlob(intent.update_reveal().update_digest(), intent.update_reveal().campaign(),

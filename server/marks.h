@@ -46,7 +46,7 @@ struct BlobUse {
 };
 
 // The digests of the blobs that an intent names and that others than the coordinator upload.
-std::vector<std::string_view> ForeignBlobsOf(const v1::Intent& intent);
+std::vector<std::string> ForeignBlobsOf(const v1::Intent& intent);
 
 class Marks {
  public:

@@ -14,6 +14,7 @@
 #include "client/commands/joining.h"
 #include "client/commands/patience.h"
 #include "client/commands/trial.h"
+#include "client/model_code.h"
 #include "learning/data/summary.h"
 #include "proto/cli/signals.h"
 
@@ -48,6 +49,12 @@ Status FetchTerms(const CheckOptions& options, const std::stop_token& stop, Data
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                       Patiently(stop, [&] { return session->FindCampaign(report->campaign); }));
   report->terms = entry.logged.intent.campaign_open().terms();
+  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec,
+                      learning::ParseModelSpec(report->terms.model_toml()));
+  CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(spec, options.worker.allow_model_code));
+  CT_ASSIGN_OR_RETURN(report->code_path, Patiently(stop, [&] {
+                        return FetchModelCode(session, joined.home.get(), spec);
+                      }));
   std::string phase;
   for (const auto& item : list.campaigns()) {
     if (item.campaign() == report->campaign) phase = item.phase();
@@ -60,6 +67,10 @@ Status FetchTerms(const CheckOptions& options, const std::stop_token& stop, Data
 Status LoadTerms(const CheckOptions& options, DataReport* report) {
   CT_ASSIGN_OR_RETURN(const CampaignFile file, LoadCampaign(options.campaign_file));
   report->terms = file.terms;
+  CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec,
+                      learning::ParseModelSpec(file.terms.model_toml()));
+  CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(spec, options.worker.allow_model_code));
+  if (spec.code) report->code_path = file.ModelCodePath();
   report->source = options.campaign_file;
   return OkStatus();
 }
@@ -84,6 +95,7 @@ std::string NextCommand(const CheckOptions& options) {
   add("--worker", options.worker.path);
   if (options.worker.threads != 1) add("--threads", std::to_string(options.worker.threads));
   if (options.worker.no_sandbox) text += " --no-sandbox";
+  if (options.worker.allow_model_code) text += " --allow-model-code";
   return text;
 }
 
@@ -97,7 +109,8 @@ Status CheckData(const CheckOptions& options, const learning::RunnerOptions& run
   report->hints = learning::Hints(*report->summary, report->terms.data());
   if (text) fmt::print("{}", SummaryText(*report));
   std::fflush(stdout);
-  CT_ASSIGN_OR_RETURN(report->trial, TryTraining(runner, report->terms, data, stop));
+  CT_ASSIGN_OR_RETURN(report->trial,
+                      TryTraining(runner, report->terms, report->code_path, data, stop));
   if (text) fmt::print("{}", TrialText(*report));
   return OkStatus();
 }

@@ -17,6 +17,7 @@ struct DataReport {
   uint64_t campaign = 0;
   std::string data;  // as it was given
   v1::Terms terms;
+  std::string code_path;  // of a model as code; otherwise empty
   std::optional<learning::DataSummary> summary;
   std::vector<std::string> hints;
   std::optional<Trial> trial;

@@ -2,6 +2,7 @@
 
 #include "learning/data/readers.h"
 #include "learning/data/shards.h"
+#include "proto/cli/cli.h"
 
 namespace crowdteach::client {
 namespace {
@@ -28,7 +29,7 @@ CLI::Option* AddDataOptions(CLI::App* command, DataOptions* options) {
   command->add_option("--shard-seed", options->shard_seed, "Seed of the parts")->group(demo);
   command->add_option("--label-noise", options->label_noise, "Share of labels made wrong")
       ->group(demo)
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(cli::InRange(0.0, 1.0));
   command->add_option("--limit", options->limit, "Use at most so many examples")->group(demo);
   return data;
 }

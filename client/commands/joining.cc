@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "proto/cli/cli.h"
 #include "proto/wire/invite.h"
 
 namespace crowdteach::client {
@@ -29,15 +30,21 @@ void AddWorkerOptions(CLI::App* command, WorkerOptions* options) {
                       "The program crowdteach-worker (default: beside this one)");
   command->add_option("--threads", options->threads, "Threads to train with")
       ->capture_default_str()
-      ->check(CLI::Range(1, 256));
-  command->add_flag("--no-sandbox", options->no_sandbox,
-                    "Run models with your own rights, where the kernel has no seccomp");
+      ->check(cli::InRange(1, 256));
+  auto* no_sandbox =
+      command->add_flag("--no-sandbox", options->no_sandbox,
+                        "Run models with your own rights, where the kernel has no seccomp");
+  command
+      ->add_flag("--allow-model-code", options->allow_model_code,
+                 "Run a model that is TorchScript code, in the sandbox; trust its owner")
+      ->excludes(no_sandbox);
 }
 
 StatusOr<learning::RunnerOptions> FindWorker(const WorkerOptions& options) {
   learning::RunnerOptions runner;
   runner.threads = options.threads;
   runner.sandbox = !options.no_sandbox;
+  runner.allow_model_code = options.allow_model_code;
   runner.worker_path = options.path;
   if (!options.path.empty()) return runner;
   std::error_code error;

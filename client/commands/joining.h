@@ -17,6 +17,7 @@ struct WorkerOptions {
   std::string path;  // default: beside this program, then in PATH
   int threads = 1;
   bool no_sandbox = false;
+  bool allow_model_code = false;
 };
 void AddWorkerOptions(CLI::App* command, WorkerOptions* options);
 // kNotFound: there is no crowdteach-worker.

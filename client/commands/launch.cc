@@ -69,6 +69,9 @@ StatusOr<int> DryRun(const CampaignFile& file, uint64_t seed,
 StatusOr<VerifiedEntry> Open(Session* session, const PreparedCampaign& prepared) {
   CT_RETURN_IF_ERROR(session->Upload(base::BlobKind::kWeights, prepared.model, 0, 0, {}));
   CT_RETURN_IF_ERROR(session->Upload(base::BlobKind::kValidation, prepared.validation, 0, 0, {}));
+  if (prepared.code) {
+    CT_RETURN_IF_ERROR(session->Upload(base::BlobKind::kCode, *prepared.code, 0, 0, {}));
+  }
   v1::Intent body;
   *body.mutable_campaign_open() = prepared.open;
   return session->Submit(std::move(body));

@@ -5,6 +5,7 @@
 
 #include "client/commands/commands.h"
 #include "client/commands/joining.h"
+#include "client/model_code.h"
 #include "learning/model/export.h"
 #include "learning/model/init.h"
 #include "learning/model/model_spec.h"
@@ -40,13 +41,20 @@ Status ExportCampaign(const ModelOptions& options) {
   CT_RETURN_IF_ERROR(
       joined.session->Download(base::BlobKind::kWeights, digest,
                                learning::CanonicalSizeBytes(learning::LayoutOf(spec)), {}));
-  return learning::ExportModel(options.out, terms.model_toml(), joined.home->blobs().Path(digest));
+  CT_ASSIGN_OR_RETURN(const std::string code,
+                      FetchModelCode(joined.session.get(), joined.home.get(), spec));
+  return learning::ExportModel(options.out, terms.model_toml(), joined.home->blobs().Path(digest),
+                               code);
 }
 
 Status ExportLocal(const ModelOptions& options) {
   CT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(options.model_path, kMaxModelBytes));
   StatusOr<learning::ModelSpec> spec = learning::ParseModelSpec(text);
   if (!spec.ok()) return Annotate(spec.status(), options.model_path);
+  if (spec->code) {
+    return InvalidArgument("{} is a model as code: its folder can be opened as it is",
+                           options.model_path);
+  }
   if (!options.weights_path.empty()) {
     return learning::ExportModel(options.out, text, options.weights_path);
   }

@@ -189,7 +189,7 @@ void AddTrainerOptions(CLI::App* command, TeachOptions* options) {
       ->add_option("--examples", options->examples,
                    "How many examples it teaches with (default: counted in --data)")
       ->group(group)
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62))
+      ->check(cli::InRange(uint64_t{1}, uint64_t{1} << 62))
       ->needs(trainer);
 }
 

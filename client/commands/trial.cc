@@ -41,7 +41,8 @@ class Scratch {
 }  // namespace
 
 StatusOr<Trial> TryTraining(const learning::RunnerOptions& runner, const v1::Terms& terms,
-                            const learning::ExamplesFile& data, const std::stop_token& stop) {
+                            const std::string& code_path, const learning::ExamplesFile& data,
+                            const std::stop_token& stop) {
   using Clock = std::chrono::steady_clock;
   CT_ASSIGN_OR_RETURN(const auto scratch, Scratch::Make());
   CT_ASSIGN_OR_RETURN(const learning::ModelSpec spec, learning::ParseModelSpec(terms.model_toml()));
@@ -52,7 +53,7 @@ StatusOr<Trial> TryTraining(const learning::RunnerOptions& runner, const v1::Ter
   request.local = terms.local();
   CT_RETURN_IF_ERROR(learning::WriteFirstWeights(request.weights_path, spec, request.seed));
   CT_ASSIGN_OR_RETURN(const auto model, learning::ModelRunner::Spawn(runner));
-  CT_RETURN_IF_ERROR(model->LoadModel(terms.model_toml(), terms.data()));
+  CT_RETURN_IF_ERROR(model->LoadModel(terms.model_toml(), terms.data(), code_path));
 
   Trial trial;
   Clock::time_point begun = Clock::now();

@@ -20,9 +20,10 @@ struct Trial {
   double round_ms() const { return step_ms * static_cast<double>(round_steps); }
 };
 
-// kInvalidArgument: the loss is not finite; kCancelled: `stop` was requested; else as
-// learning::ModelRunner. Leaves no file behind.
+// `code_path`: of a model as code, its file. kInvalidArgument: the loss is not finite; kCancelled:
+// `stop` was requested; else as learning::ModelRunner. Leaves no file behind.
 StatusOr<Trial> TryTraining(const learning::RunnerOptions& runner, const v1::Terms& terms,
-                            const learning::ExamplesFile& data, const std::stop_token& stop);
+                            const std::string& code_path, const learning::ExamplesFile& data,
+                            const std::stop_token& stop);
 
 }  // namespace crowdteach::client

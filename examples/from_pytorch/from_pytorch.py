@@ -10,7 +10,8 @@ gets model.toml, model.safetensors and load_model.py. In Python:
     convert(module, (1, 28, 28)).write("folder")
 
 The forward pass is traced (torch.fx), so it must not branch on the values of its input. What cannot
-be expressed is named with its place in your source and what to use instead. At the end the folder
+be expressed is named with its place in your source and what to use instead, or with --script the
+module becomes TorchScript (model.pt), as it is. At the end the folder
 is loaded again and its logits compared with the module's. Needs Python 3.11 and PyTorch 1.13 or
 later. The module's code runs with your rights: convert only modules you trust.
 
@@ -28,6 +29,7 @@ from pathlib import Path
 import torch
 
 from graph_to_layers import ConversionError, layers_of
+from script_module import Scripted
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-5
@@ -91,33 +93,69 @@ class Converted:
 
     def write(self, folder):
         """Writes the three files, loads them again and compares. Returns the largest difference."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.toml").write_text(self.toml)
-        (folder / "model.safetensors").write_bytes(canonical_safetensors(self.tensors))
-        shutil.copyfile(load_model_script(), folder / "load_model.py")
-        spec = importlib.util.spec_from_file_location("load_model", folder / "load_model.py")
-        loader = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loader)
+        loader = write_folder(folder, self.toml, self.tensors)
         with torch.no_grad():
             mine = loader.load(folder)(self._sample.float())
             theirs = self._module(self._sample)
         if self._log_softmax:
             mine = torch.log_softmax(mine, -1)
-        if mine.shape != theirs.shape:
-            raise ConversionError(f"the written model gives {list(mine.shape)}, the module "
-                                  f"{list(theirs.shape)}; please report this")
-        worst = (mine - theirs).abs().max().item()
-        if not worst <= TOLERANCE * max(1.0, theirs.abs().max().item()):
-            raise ConversionError(f"the written model's logits differ from the module's by "
-                                  f"{worst:.1e}; please report this")
-        return worst
+        return difference(mine, theirs)
+
+
+class ConvertedToCode:
+    """A module as TorchScript, for what layers cannot express; `notes` for people."""
+
+    def __init__(self, module, name, input_shape):
+        self._scripted = Scripted(module, input_shape)
+        self.tensors = {key: tensor for key, (_, tensor) in self._scripted.tensors.items()}
+        self.toml = self._scripted.toml(name, input_shape, toml_value)
+        self.notes = ["the model is code: launch, teach and crowdteachd serve need "
+                      "--allow-model-code"]
+
+    def write(self, folder):
+        """As Converted.write, and model.pt."""
+        loader = write_folder(folder, self.toml, self.tensors)
+        (Path(folder) / "model.pt").write_bytes(self._scripted.code)
+        with torch.no_grad():
+            mine = loader.load(folder, allow_model_code=True)(self._scripted.sample.clone())
+        return difference(mine, self._scripted.logits)
+
+
+def write_folder(folder, toml, tensors):
+    """model.toml, model.safetensors and load_model.py; returns the last as a module."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.toml").write_text(toml)
+    (folder / "model.safetensors").write_bytes(canonical_safetensors(tensors))
+    shutil.copyfile(load_model_script(), folder / "load_model.py")
+    spec = importlib.util.spec_from_file_location("load_model", folder / "load_model.py")
+    loader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loader)
+    return loader
+
+
+def difference(mine, theirs):
+    """The largest one between the logits. Raises ConversionError if there should be none."""
+    if mine.shape != theirs.shape:
+        raise ConversionError(f"the written model gives {list(mine.shape)}, the module "
+                              f"{list(theirs.shape)}; please report this")
+    worst = (mine - theirs).abs().max().item()
+    if not worst <= TOLERANCE * max(1.0, theirs.abs().max().item()):
+        raise ConversionError(f"the written model's logits differ from the module's by "
+                              f"{worst:.1e}; please report this")
+    return worst
 
 
 def convert(module, input_shape, name=None):
     """A Converted of `module`, which is left as it is. Raises ConversionError."""
     module, sample, graph = layers_of(module, tuple(input_shape))
     return Converted(module, sample, graph, name or type(module).__name__, input_shape)
+
+
+def convert_to_code(module, input_shape, name=None):
+    """A ConvertedToCode of `module`, which is left as it is. Raises ConversionError."""
+    name = name or getattr(module, "original_name", type(module).__name__)
+    return ConvertedToCode(module, name, tuple(input_shape))
 
 
 def module_of(target):
@@ -145,6 +183,9 @@ def main():
     parser.add_argument("--input", required=True, help="one example's shape: 1,28,28")
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER")
     parser.add_argument("--name", help="the model's name (default: the module's class)")
+    parser.add_argument("--script", action="store_true",
+                        help="as TorchScript, where layers cannot express the module; everybody "
+                        "who runs the model must allow its code")
     arguments = parser.parse_args()
     try:
         shape = tuple(int(size) for size in arguments.input.split(","))
@@ -159,15 +200,19 @@ def main():
     except (ValueError, OSError) as error:
         parser.error(str(error))
     try:
-        converted = convert(module, shape, arguments.name)
+        to_model = convert_to_code if arguments.script else convert
+        converted = to_model(module, shape, arguments.name)
         worst = converted.write(arguments.output)
     except ConversionError as error:
         print(f"from_pytorch: {error}", file=sys.stderr)
         return 1
-    width = max(len(layer.name) for layer in converted.layers)
-    for layer in converted.layers:
-        count = sum(tensor.numel() for tensor in layer.tensors.values())
-        print(f"{layer.name:{width}}  {layer.type:24} {count:>10,}".rstrip())
+    rows = ([(key, "", tensor.numel()) for key, tensor in sorted(converted.tensors.items())]
+            if arguments.script else
+            [(layer.name, layer.type, sum(tensor.numel() for tensor in layer.tensors.values()))
+             for layer in converted.layers])
+    width = max(len(name) for name, _, _ in rows)
+    for name, kind, count in rows:
+        print(f"{name:{width}}  {kind:24} {count:>10,}".rstrip())
     for note in converted.notes:
         print(f"note: {note}")
     total = sum(tensor.numel() for tensor in converted.tensors.values())

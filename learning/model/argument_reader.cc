@@ -5,6 +5,20 @@
 
 namespace crowdteach::learning {
 
+bool IsModuleName(std::string_view name, size_t most_bytes) {
+  if (name.empty() || name.size() > most_bytes || name == "input") return false;
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    const bool is_word = std::all_of(part.begin(), part.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    });
+    if (part.empty() || !is_word || part == "training") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
 ArgumentReader::ArgumentReader(const toml::table& table, std::string_view where)
     : table_(table), where_(where) {}
 

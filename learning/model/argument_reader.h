@@ -17,6 +17,10 @@ namespace crowdteach::learning {
 
 inline constexpr uint64_t kMaxArgument = (uint64_t{1} << 31) - 1;
 
+// A module's or tensor's name in a state_dict: parts of letters, digits and _, joined by single
+// dots. No PyTorch module can be called "training", which is its own flag; "input" is ours.
+bool IsModuleName(std::string_view name, size_t most_bytes);
+
 class ArgumentReader {
  public:
   // `where` names the table in messages: "layer 'conv1'".

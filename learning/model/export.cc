@@ -27,7 +27,7 @@ Status WriteText(const std::filesystem::path& path, std::string_view text) {
 std::string_view LoaderScript() { return {kLoaderScript, sizeof(kLoaderScript) - 1}; }
 
 Status ExportModel(const std::string& folder, std::string_view model_toml,
-                   const std::string& weights_path) {
+                   const std::string& weights_path, const std::string& code_path) {
   CT_ASSIGN_OR_RETURN(const ModelSpec spec, ParseModelSpec(model_toml));
   const std::filesystem::path root(folder);
   std::error_code error;
@@ -43,6 +43,12 @@ Status ExportModel(const std::string& folder, std::string_view model_toml,
       std::filesystem::remove(weights, error);
       return Annotate(finite, weights_path);
     }
+  }
+  if (!code_path.empty()) {
+    const std::string copy = (root / kCodeFileName).string();
+    std::filesystem::copy_file(code_path, copy, std::filesystem::copy_options::overwrite_existing,
+                               error);
+    if (error) return ErrnoStatus(error.value(), copy);
   }
   CT_RETURN_IF_ERROR(WriteText(root / "model.toml", model_toml));
   return WriteText(root / "load_model.py", LoaderScript());

@@ -46,6 +46,13 @@ std::map<std::string, Start> StartsOf(const ModelSpec& spec) {
       starts[TensorName(layer, parameter)] = parameter.start;
     }
   }
+  if (!spec.code) return starts;
+  for (const Tensor& tensor : spec.code->tensors) {
+    const double fan_in = static_cast<double>(tensor.count) / static_cast<double>(tensor.shape[0]);
+    starts[tensor.name] = tensor.statistic
+                              ? Start{.scale = 1}
+                              : Start{Start::Kind::kUniform, 1 / std::sqrt(fan_in), {}};
+  }
   return starts;
 }
 

@@ -14,6 +14,9 @@
 // next output: the value is float32((k·2⁻²³ − 1)·b), computed in double. A normal value is half the
 // sum of twelve such draws with b = 1 (the Irwin–Hall distribution), which needs no libm.
 //
+// A model as code does not say what its tensors are for: they are all U(-b, b) with fan_in the
+// values of one output, and statistics 1, which serves to try it out, not to train it well.
+//
 // The owner makes first weights once and digests the file; nobody else derives them again.
 #pragma once
 

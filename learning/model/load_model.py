@@ -8,6 +8,9 @@
 
 `python3 load_model.py [FOLDER]` prints the module and its number of parameters. Needs Python 3.11
 and PyTorch 1.13 or later; nothing else.
+
+A model as code (model.pt) is a program that its owner wrote and that runs with your rights: it is
+opened only with load(folder, allow_model_code=True), or --allow-model-code on the command line.
 """
 
 import json
@@ -196,22 +199,34 @@ def read_safetensors(path):
     return tensors
 
 
-def load(folder="."):
+def load(folder=".", allow_model_code=False):
     """The model with its weights, in eval mode."""
     folder = Path(folder)
     with open(folder / "model.toml", "rb") as file:
-        model = Model(tomllib.load(file))
+        spec = tomllib.load(file)
+    if spec["model"].get("kind") != "code":
+        model = Model(spec)
+    elif allow_model_code:
+        model = torch.jit.load(folder / "model.pt", map_location="cpu")
+    else:
+        raise PermissionError(f"{folder / 'model.pt'} is a program by the model's owner, which would "
+                              "run with your rights: allow it with --allow-model-code")
     tensors = read_safetensors(folder / "model.safetensors")
-    # BatchNorm's count of batches serves no purpose here and is not in the file.
+    # Buffers that are no float32 are not in the file, such as BatchNorm's count of batches.
     for name, buffer in model.named_buffers():
-        if name.endswith("num_batches_tracked"):
+        if buffer.dtype != torch.float32:
             tensors[name] = buffer
     model.load_state_dict(tensors)
     return model.eval()
 
 
 def main():
-    model = load(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--allow-model-code"]
+    try:
+        model = load(arguments[0] if arguments else Path(__file__).resolve().parent,
+                     allow_model_code="--allow-model-code" in sys.argv)
+    except PermissionError as error:
+        sys.exit(f"load_model.py: {error}")
     print(model)
     print(f"parameters: {sum(p.numel() for p in model.parameters())}")
 

@@ -6,6 +6,7 @@
 
 #include "learning/model/argument_reader.h"
 #include "learning/model/layer_arguments.h"
+#include "learning/model/model_code.h"
 
 namespace crowdteach::learning {
 namespace {
@@ -50,28 +51,12 @@ bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-// Parts of letters, digits and _, joined by single dots, as in a state_dict. No PyTorch module can
-// be called "training", which is its own flag.
-bool IsModuleName(std::string_view name) {
-  if (name.empty() || name.size() > kMaxNameBytes || name == "input") return false;
-  for (size_t begin = 0; begin <= name.size();) {
-    const size_t end = std::min(name.find('.', begin), name.size());
-    const std::string_view part = name.substr(begin, end - begin);
-    const bool is_word = std::all_of(part.begin(), part.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    });
-    if (part.empty() || !is_word || part == "training") return false;
-    begin = end + 1;
-  }
-  return true;
-}
-
 // Builds a spec layer by layer; the tables must outlive it.
 class Builder {
  public:
   Builder(const ModelLimits& limits, ModelSpec& spec) : limits_(limits), spec_(spec) {}
 
-  Status ReadModel(const toml::table& table) {
+  Status ReadModel(const toml::table& root, const toml::table& table) {
     ArgumentReader reader(table, "model");
     spec_.name = reader.RequiredString("name");
     if (spec_.name.empty() || spec_.name.size() > 80 || !IsPrintable(spec_.name)) {
@@ -81,6 +66,12 @@ class Builder {
     if (reader.OptionalString("loss", "cross-entropy") != "cross-entropy") {
       reader.Fail("loss", "must be \"cross-entropy\"");
     }
+    const std::string kind = reader.OptionalString("kind", "layers");
+    if (kind != "layers" && kind != "code") {
+      reader.Fail("kind", "must be \"layers\" or \"code\"");
+    }
+    CT_RETURN_IF_ERROR(reader.status());
+    if (kind == "code") CT_RETURN_IF_ERROR(ReadModelCode(reader, root, limits_, spec_));
     reader.RefuseOthers();
     CT_RETURN_IF_ERROR(reader.status());
     spec_.activation_bytes = SaturatingMultiply(sizeof(float), ElementCount(spec_.input));
@@ -144,7 +135,7 @@ class Builder {
   // Only to name the layer in messages; CheckName judges it.
   static std::string ReadName(const toml::table& table) {
     const auto* name = table.get_as<std::string>("name");
-    return name != nullptr && IsModuleName(name->get()) ? name->get() : "";
+    return name != nullptr && IsModuleName(name->get(), kMaxNameBytes) ? name->get() : "";
   }
 
   Status CheckName(ArgumentReader& reader, const std::string& name) {
@@ -184,7 +175,7 @@ class Builder {
       } else {
         reader.Fail("inputs", fmt::format("names '{}', which is neither \"input\" nor an earlier "
                                           "layer",
-                                          IsModuleName(name) ? name : "?"));
+                                          IsModuleName(name, kMaxNameBytes) ? name : "?"));
         return reader.status();
       }
     }
@@ -281,13 +272,18 @@ StatusOr<ModelSpec> ParseModelSpec(std::string_view text, const ModelLimits& lim
                              limits.text_bytes);
   }
   CT_ASSIGN_OR_RETURN(const toml::table root, ParseToml(text));
-  for (const auto& [key, node] : root) {
-    if (key == "model" || key == "layer") continue;
-    return InvalidArgument("model.toml:{}: unknown key; known are [model] and [[layer]]",
-                           node.source().begin.line);
-  }
   const toml::table* model = root.get_as<toml::table>("model");
   if (model == nullptr) return InvalidArgument("model.toml: there is no [model] table");
+  ModelSpec spec;
+  Builder builder(limits, spec);
+  CT_RETURN_IF_ERROR(builder.ReadModel(root, *model));
+  const std::string_view parts = spec.code ? "tensor" : "layer";
+  for (const auto& [key, node] : root) {
+    if (key == "model" || key == parts) continue;
+    return InvalidArgument("model.toml:{}: unknown key; known are [model] and [[{}]]",
+                           node.source().begin.line, parts);
+  }
+  if (spec.code) return spec;
   const toml::array* layers = root.get_as<toml::array>("layer");
   if (layers == nullptr || layers->empty() || !layers->is_array_of_tables()) {
     return InvalidArgument("model.toml: there are no [[layer]] tables");
@@ -296,9 +292,6 @@ StatusOr<ModelSpec> ParseModelSpec(std::string_view text, const ModelLimits& lim
     return ResourceExhausted("model.toml: {} layers, but at most {} are allowed", layers->size(),
                              limits.layers);
   }
-  ModelSpec spec;
-  Builder builder(limits, spec);
-  CT_RETURN_IF_ERROR(builder.ReadModel(*model));
   for (const toml::node& layer : *layers) {
     CT_RETURN_IF_ERROR(builder.ReadLayer(*layer.as_table()));
   }
@@ -310,8 +303,22 @@ std::string TensorName(const Layer& layer, const Parameter& parameter) {
   return parameter.name.empty() ? layer.name : fmt::format("{}.{}", layer.name, parameter.name);
 }
 
+std::optional<ModelCode> ModelCodeOf(std::string_view toml) {
+  StatusOr<ModelSpec> spec = ParseModelSpec(toml);
+  return spec.ok() ? std::move(spec->code) : std::nullopt;
+}
+
+Status CheckCodeAllowed(const ModelSpec& spec, bool allowed) {
+  if (!spec.code || allowed) return OkStatus();
+  return InvalidArgument(
+      "model '{}' is TorchScript code, {} bytes of a program that its owner wrote: it runs in the "
+      "worker's sandbox only, and only where --allow-model-code says so",
+      spec.name, spec.code->size_bytes);
+}
+
 Layout LayoutOf(const ModelSpec& spec) {
   Layout layout;
+  if (spec.code) layout.tensors = spec.code->tensors;
   for (const Layer& layer : spec.layers) {
     for (const Parameter& parameter : ParametersOf(layer.arguments)) {
       layout.tensors.push_back({.name = TensorName(layer, parameter),

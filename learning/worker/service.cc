@@ -16,6 +16,7 @@
 #include "crowdteach/v1/worker.pb.h"
 #include "learning/worker/session.h"
 #include "learning/worker_channel.h"
+#include "proto/base/bytes.h"
 
 namespace crowdteach::learning {
 namespace {
@@ -64,14 +65,14 @@ v1::WorkerReply ErrorReply(uint64_t id, const Status& status) {
   v1::WorkerReply reply;
   reply.set_id(id);
   reply.mutable_error()->set_code(static_cast<uint32_t>(status.code()));
-  reply.mutable_error()->set_message(Message(status).substr(0, kMaxMessageBytes));
+  reply.mutable_error()->set_message(base::Printable(Message(status).substr(0, kMaxMessageBytes)));
   return reply;
 }
 
 class Worker {
  public:
-  Worker(int socket, uint64_t memory_bytes, const Inbox& inbox)
-      : socket_(socket), memory_bytes_(memory_bytes), inbox_(inbox) {}
+  Worker(int socket, uint64_t memory_bytes, bool model_code, const Inbox& inbox)
+      : socket_(socket), memory_bytes_(memory_bytes), model_code_(model_code), inbox_(inbox) {}
 
   v1::WorkerReply Handle(Request request) {
     const uint64_t id = request.message.id();
@@ -94,7 +95,7 @@ class Worker {
   Status Dispatch(Request request, v1::WorkerReply* reply) {
     const v1::WorkerRequest& message = request.message;
     if (message.has_load_model()) {
-      return Load(message.load_model(), reply);
+      return Load(message.load_model(), std::move(request.fds), reply);
     }
     if (session_ == nullptr) {
       return FailedPrecondition("the worker has no model yet");
@@ -126,11 +127,16 @@ class Worker {
     }
   }
 
-  Status Load(const v1::WorkerLoadModel& load, v1::WorkerReply* reply) {
+  Status Load(const v1::WorkerLoadModel& load, std::vector<Fd> fds, v1::WorkerReply* reply) {
     if (session_ != nullptr) {
       return FailedPrecondition("the worker has a model already; a worker serves one model");
     }
-    CT_ASSIGN_OR_RETURN(session_, Session::Load(load.model_toml(), load.data(), memory_bytes_));
+    if (fds.size() > 1) return InvalidArgument("{} files of code for one model", fds.size());
+    if (!fds.empty() && !model_code_) {
+      return InvalidArgument("models as code run only with --allow-model-code");
+    }
+    CT_ASSIGN_OR_RETURN(session_, Session::Load(load.model_toml(), load.data(), memory_bytes_,
+                                                fds.empty() ? Fd() : std::move(fds[0])));
     reply->mutable_loaded()->set_parameters(session_->layout().total);
     reply->mutable_loaded()->set_trainable(session_->layout().trainable);
     return OkStatus();
@@ -150,6 +156,7 @@ class Worker {
 
   int socket_;
   uint64_t memory_bytes_;
+  bool model_code_;
   const Inbox& inbox_;
   std::unique_ptr<Session> session_;
 };
@@ -164,10 +171,10 @@ Status SendHello(int socket, bool sandboxed) {
 
 Status SendRefusal(int socket, const Status& why) { return Send(socket, ErrorReply(0, why)); }
 
-void Serve(int socket, uint64_t memory_bytes) {
+void Serve(int socket, uint64_t memory_bytes, bool model_code) {
   Inbox inbox;
   const std::thread reader(ReadRequests, socket, &inbox);
-  Worker worker(socket, memory_bytes, inbox);
+  Worker worker(socket, memory_bytes, model_code, inbox);
   while (true) {
     std::unique_lock lock(inbox.mutex);
     inbox.arrived.wait(lock, [&] { return !inbox.requests.empty(); });

@@ -21,6 +21,7 @@ namespace {
 // memory.
 constexpr uint64_t kEvalBatchBytes = uint64_t{64} << 20;
 constexpr uint64_t kMaxEvalBatch = 256;
+constexpr uint64_t kCodeEvalBatch = 64;  // nothing is known about its activations
 
 Status WriteAll(int fd, uint64_t offset, const void* data, uint64_t size) {
   const char* bytes = static_cast<const char*>(data);
@@ -88,7 +89,8 @@ struct Session::Batch {
 };
 
 StatusOr<std::unique_ptr<Session>> Session::Load(std::string_view model_toml,
-                                                 const v1::DataTerms& data, uint64_t memory_bytes) {
+                                                 const v1::DataTerms& data, uint64_t memory_bytes,
+                                                 Fd code) {
   CT_ASSIGN_OR_RETURN(ModelSpec spec, ParseModelSpec(model_toml));
   CT_RETURN_IF_ERROR(Normaliser::Check(data, spec.index_limit));
   if (!std::equal(spec.input.begin(), spec.input.end(), data.input_shape().begin(),
@@ -100,11 +102,18 @@ StatusOr<std::unique_ptr<Session>> Session::Load(std::string_view model_toml,
     return InvalidArgument("the model tells {} classes apart, the data has {}", spec.classes,
                            data.classes_size());
   }
+  if (spec.code.has_value() != code.valid()) {
+    return InvalidArgument("a file of code came {} a model of {}",
+                           code.valid() ? "with" : "without", spec.code ? "code" : "layers");
+  }
   Layout layout = LayoutOf(spec);
   auto session =
       std::unique_ptr<Session>(new Session(std::move(spec), std::move(layout), data, memory_bytes));
   CT_RETURN_IF_ERROR(session->CheckMemory(1, false, 0));
-  CT_ASSIGN_OR_RETURN(session->network_, TorchNetwork::Build(session->spec_, session->layout_));
+  CT_ASSIGN_OR_RETURN(session->network_,
+                      code.valid()
+                          ? TorchNetwork::Load(session->spec_, session->layout_, code.get())
+                          : TorchNetwork::Build(session->spec_, session->layout_));
   return session;
 }
 
@@ -148,6 +157,7 @@ Status Session::CheckBatches(uint64_t batch_size, uint64_t last_batch_size) cons
 }
 
 uint64_t Session::EvalBatch() const {
+  if (spec_.code) return kCodeEvalBatch;
   return std::clamp<uint64_t>(kEvalBatchBytes / std::max<uint64_t>(spec_.activation_bytes, 1), 1,
                               kMaxEvalBatch);
 }
@@ -158,6 +168,7 @@ StatusOr<ExamplesFile> Session::OpenInputs(std::vector<Fd>& fds, size_t count) {
   }
   CT_ASSIGN_OR_RETURN(const WeightsFile weights,
                       WeightsFile::FromDescriptor(fds[0].Release(), layout_));
+  network_->Restart();
   CT_RETURN_IF_ERROR(weights.Read(0, network_->weights()));
   return ExamplesFile::FromFd(fds[1].Release(), data_, "the examples");
 }

@@ -29,8 +29,10 @@ class Session {
   // `memory_bytes`: what models and batches may take, beside what is in use already.
   // kInvalidArgument: model.toml or terms are wrong or do not fit each other.
   // kResourceExhausted: larger than a limit or the memory.
+  // `code`: of a model as code, the TorchScript file; not valid: there is none.
   static StatusOr<std::unique_ptr<Session>> Load(std::string_view model_toml,
-                                                 const v1::DataTerms& data, uint64_t memory_bytes);
+                                                 const v1::DataTerms& data, uint64_t memory_bytes,
+                                                 Fd code = {});
 
   const Layout& layout() const { return layout_; }
 

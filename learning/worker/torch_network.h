@@ -1,4 +1,5 @@
-// A ModelSpec as a network of Torch tensors. Torch stays behind this header.
+// A ModelSpec as a network of Torch tensors: of its layers, or of its TorchScript code. Torch stays
+// behind this header.
 //
 // Weights and gradient are one flat vector each, in Layout order; the network's parameters are
 // views of them. Frozen tensors get no gradient (zeros).
@@ -21,17 +22,28 @@ Status StartTorch(int threads);
 void SeedTorch(uint64_t seed);
 const char* TorchVersion();
 
+class NetworkState;
+
 class TorchNetwork {
  public:
   // kResourceExhausted: no memory for weights and gradient.
   static StatusOr<std::unique_ptr<TorchNetwork>> Build(const ModelSpec& spec, const Layout& layout);
+  // Of a model as code, from the open file of size spec.code->size_bytes. Loading runs its code.
+  // kInvalidArgument: no TorchScript file, or its tensors are not the layout's.
+  static StatusOr<std::unique_ptr<TorchNetwork>> Load(const ModelSpec& spec, const Layout& layout,
+                                                      int code_fd);
   ~TorchNetwork();
+
+  // Before each request: code may keep tensors that are not float32; they become as they were
+  // loaded. What else it keeps is not undone.
+  void Restart();
 
   std::span<float> weights();
   std::span<float> gradient();
 
   // Logits (batch × classes, row-major) of `inputs` (batch × input shape) in eval mode: no dropout,
-  // no graph. kResourceExhausted: out of memory; kInternal: Torch refused.
+  // no graph. kResourceExhausted: out of memory; kInvalidArgument: the model's code failed, or gave
+  // other than logits; kInternal: Torch refused.
   Status Logits(std::span<const float> inputs, uint64_t batch, std::span<float> logits);
 
   // Adds to gradient() that of scale · Σ cross-entropy over the batch; fills `logits` too.
@@ -42,9 +54,8 @@ class TorchNetwork {
                   bool training, std::span<float> logits);
 
  private:
-  struct State;
-  explicit TorchNetwork(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit TorchNetwork(std::unique_ptr<NetworkState> state);
+  std::unique_ptr<NetworkState> state_;
 };
 
 }  // namespace crowdteach::learning

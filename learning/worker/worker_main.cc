@@ -20,6 +20,7 @@ struct Options {
   int threads = 1;
   uint64_t memory_limit_bytes = uint64_t{4} << 30;
   bool no_sandbox = false;
+  bool model_code = false;
   bool selftest = false;
 };
 
@@ -58,7 +59,7 @@ int Work(const Options& options) {
   if (!SendHello(options.socket, !options.no_sandbox).ok()) {
     return 2;
   }
-  Serve(options.socket, *ready);
+  Serve(options.socket, *ready, options.model_code);
 }
 
 }  // namespace
@@ -75,8 +76,11 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "threads to compute with")
       ->check(CLI::Range(1, 256));
   app.add_option("--memory-limit", options.memory_limit_bytes, "bytes of private memory in all");
-  app.add_flag("--no-sandbox", options.no_sandbox,
-               "run models with this user's own rights, where the kernel refuses the sandbox");
+  auto* no_sandbox =
+      app.add_flag("--no-sandbox", options.no_sandbox,
+                   "run models with this user's own rights, where the kernel refuses the sandbox");
+  app.add_flag("--allow-model-code", options.model_code, "load models that are TorchScript code")
+      ->excludes(no_sandbox);
   app.add_flag("--selftest-sandbox", options.selftest,
                "enter the sandbox, try what it must deny, print the outcomes");
   CLI11_PARSE(app, argc, argv);

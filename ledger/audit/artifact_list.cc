@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "learning/model/model_spec.h"
 #include "learning/score/gradient.h"
 
 namespace crowdteach::audit {
@@ -48,6 +49,13 @@ class Collector {
     set.kind = BlobKind::kValidation;
     set.bytes = ValidationBytes(open);
     Put(weights_, open.model_digest());
+    if (const auto code = learning::ModelCodeOf(terms.model_toml())) {
+      NamedArtifact file = weights_;
+      file.kind = BlobKind::kCode;
+      file.bytes = code->size_bytes;
+      file.readers = v1::PUBLIC;
+      Put(file, base::Bytes(code->digest));
+    }
     Put(set, open.validation_digest());
     for (const Round& round : history.rounds) AddRound(round);
   }

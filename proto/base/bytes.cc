@@ -115,6 +115,15 @@ std::string Quoted(std::string_view text) {
   return out + (text.size() > 80 ? "…\"" : "\"");
 }
 
+std::string Printable(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (c == '\n') c = ' ';
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return line;
+}
+
 std::string RandomBytes(size_t count) {
   std::string out(count, '\0');
   for (size_t filled = 0; filled < count;) {

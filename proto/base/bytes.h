@@ -33,6 +33,10 @@ StatusOr<std::string> ParseBase64(std::string_view text);
 // cut after 80 bytes.
 std::string Quoted(std::string_view text);
 
+// Somebody else's text on one line, for a message of its own: '?' for what is not printable ASCII,
+// a space for the end of a line.
+std::string Printable(std::string_view text);
+
 // Cryptographically random bytes from the kernel (getrandom); aborts if the kernel has none.
 std::string RandomBytes(size_t count);
 

@@ -109,6 +109,8 @@ std::string_view BlobKindName(BlobKind kind) {
       return "gradient";
     case BlobKind::kValidation:
       return "validation";
+    case BlobKind::kCode:
+      return "code";
     case BlobKind::kData:
       return "data";
   }

@@ -61,7 +61,7 @@ class RootBuilder {
   std::vector<Hash> peaks_;  // roots of the maximal perfect subtrees, widest first
 };
 
-enum class BlobKind { kWeights, kUpdate, kGradient, kValidation, kData };
+enum class BlobKind { kWeights, kUpdate, kGradient, kValidation, kCode, kData };
 std::string_view BlobKindName(BlobKind kind);  // "weights", "update", …
 
 // The digest of a blob fed in pieces of any size. `size_bytes` is part of the digest and must be

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/base/bytes.h"
 #include "proto/base/duration.h"
 #include "proto/base/exit_codes.h"
 #include "proto/base/status.h"
@@ -60,5 +61,18 @@ using base::FormatDuration;
 using base::ParseDuration;
 // A CLI11 check for options that hold a duration.
 std::string CheckDuration(const std::string& text);
+
+// A CLI11 check for a number, both ends included. Not CLI::Range: that one lets NaN through, and
+// words its refusal differently in each version.
+template <typename Number>
+CLI::Validator InRange(Number least, Number most) {
+  const auto check = [least, most](const std::string& text) -> std::string {
+    Number value{};
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value >= least && value <= most) return "";
+    return fmt::format("must be {} to {}, not {}", least, most, base::Quoted(text));
+  };
+  return {check, fmt::format("{} to {}", least, most), "in range"};
+}
 
 }  // namespace crowdteach::cli

@@ -77,6 +77,8 @@ StatusOr<base::BlobKind> BlobKindOf(v1::BlobKindName name) {
       return base::BlobKind::kGradient;
     case v1::VALIDATION:
       return base::BlobKind::kValidation;
+    case v1::CODE:
+      return base::BlobKind::kCode;
     default:
       return InvalidArgument("{} is not a kind of blob", static_cast<int>(name));
   }

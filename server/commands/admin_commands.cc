@@ -130,7 +130,7 @@ void AddIssue(CLI::App& app, cli::Action& action) {
       ->required();
   command->add_option("--amount", options->amount, "Credits")
       ->required()
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
+      ->check(cli::InRange(uint64_t{1}, uint64_t{1} << 62));
   command->add_option("--reference", options->reference,
                       "What they were paid with (at most 200 bytes; stands in the ledger)");
   cli::SetExamples(command,
@@ -148,7 +148,7 @@ void AddInvite(CLI::App& app, cli::Action& action) {
       ->check(CLI::IsMember({"teacher", "owner", "auditor"}));
   command->add_option("--uses", options->uses, "How many accounts it may open")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1'000'000u));
+      ->check(cli::InRange(1u, 1'000'000u));
   command->add_option("--expires", options->expires, "How long it is good: 7d, 12h, 90m")
       ->capture_default_str()
       ->check(cli::CheckDuration);

@@ -258,12 +258,17 @@ void AddServe(CLI::App& app, cli::Action& action) {
       ->type_name("FILE");
   serve->add_option("--worker-threads", coordinator.worker_threads, "For scoring")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1024u));
+      ->check(cli::InRange(1u, 1024u));
   serve->add_option("--worker-memory", options->worker_memory_mib, "Its memory limit in MiB")
       ->capture_default_str()
-      ->check(CLI::Range(uint64_t{256}, uint64_t{1} << 24));
-  serve->add_flag("--no-sandbox", options->no_sandbox,
-                  "Runs the worker without its sandbox, on a kernel that refuses it");
+      ->check(cli::InRange(uint64_t{256}, uint64_t{1} << 24));
+  auto* no_sandbox =
+      serve->add_flag("--no-sandbox", options->no_sandbox,
+                      "Runs the worker without its sandbox, on a kernel that refuses it");
+  serve
+      ->add_flag("--allow-model-code", coordinator.allow_model_code,
+                 "Takes campaigns whose model is TorchScript code; it runs in the sandbox")
+      ->excludes(no_sandbox);
   serve->add_flag("--new-ca", options->new_ca,
                   "Makes another TLS authority where the old one is lost; everybody needs a new "
                   "invite then");

@@ -179,6 +179,7 @@ StatusOr<Event> RoundJobs::Impl::Score(const PassSpec& spec) {
 
 Status RoundJobs::Impl::CheckOpening(const v1::CampaignOpen& open) {
   CT_ASSIGN_OR_RETURN(const CampaignModel model, ParseCampaignModel(open.terms()));
+  CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(model.spec, options.allow_model_code));
   CT_RETURN_IF_ERROR(CheckModel(open, model, *artifacts));
   CT_ASSIGN_OR_RETURN(const base::Hash validation, base::HashFromBytes(open.validation_digest()));
   if (!artifacts->Exists(validation)) {

@@ -44,6 +44,7 @@ struct JobsOptions {
   uint64_t worker_memory_bytes = 0;
   uint32_t threads = 1;
   bool sandbox = true;
+  bool allow_model_code = false;
   std::string scratch;  // a folder for what need not outlive the process
 };
 

@@ -60,9 +60,12 @@ StatusOr<std::unique_ptr<Scoring>> Scoring::Make(const JobsOptions& options, uin
   runner.threads = static_cast<int>(options.threads);
   runner.memory_limit_bytes = options.worker_memory_bytes;
   runner.sandbox = options.sandbox;
+  runner.allow_model_code = options.allow_model_code;
   runner.shut_down = std::move(shut_down);
   CT_ASSIGN_OR_RETURN(scoring->runner_, learning::ModelRunner::Spawn(runner));
-  CT_RETURN_IF_ERROR(scoring->runner_->LoadModel(open.terms().model_toml(), open.terms().data()));
+  const auto code = learning::ModelCodeOf(open.terms().model_toml());
+  CT_RETURN_IF_ERROR(scoring->runner_->LoadModel(open.terms().model_toml(), open.terms().data(),
+                                                 code ? artifacts.Path(code->digest) : ""));
   const uint64_t count = scoring->validation_.count();
   CT_ASSIGN_OR_RETURN(scoring->oracle_,
                       learning::MakeOracle(*scoring->runner_, scoring->validation_.fd(), count,

@@ -54,14 +54,20 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   Status Prepare(const grpc::CallbackServerContext& call, const grpc::ByteBuffer& bytes) {
     v1::DownloadRequest request;
     CT_RETURN_IF_ERROR(wire::DecodeMessage(bytes, &request));
-    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->Authenticate(call));
+    CT_ASSIGN_OR_RETURN(const uint64_t account, context_->AuthenticateIfShown(call));
+    const auto reader = account != 0 ? std::optional(account) : std::nullopt;
     CT_ASSIGN_OR_RETURN(const base::BlobKind kind, wire::BlobKindOf(request.kind()));
     CT_ASSIGN_OR_RETURN(digest_, base::HashFromBytes(request.digest()));
-    CT_ASSIGN_OR_RETURN(const uint64_t campaign,
-                        context_->coordinator.CheckRead(account, kind, digest_));
+    const StatusOr<uint64_t> campaign = context_->coordinator.CheckRead(reader, kind, digest_);
+    // Somebody without an account may read what is public; for the rest he should open a session.
+    if (!campaign.ok()) {
+      return reader ? campaign.status() : context_->Authenticate(call).status();
+    }
     if (!context_->transfers.Take(account)) {
-      return ResourceExhausted("account {} has {} transfers running already; wait for one to end",
-                               account, TransferSlots::kMaxOfAccount);
+      return ResourceExhausted("{} {} transfers running already; wait for one to end",
+                               reader ? fmt::format("account {} has", account)
+                                      : std::string("callers without a session have"),
+                               TransferSlots::kMaxOfAccount);
     }
     account_ = account;
     CT_ASSIGN_OR_RETURN(file_, context_->coordinator.artifacts().Read(digest_));
@@ -74,7 +80,7 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
                         wire::ChunkCount(size_bytes_));
     }
     const uint64_t first_byte = next_ * base::kChunkBytes;
-    access_ = {0, account, kind, digest_, campaign, first_byte, size_bytes_ - first_byte};
+    access_ = {0, reader, kind, digest_, *campaign, first_byte, size_bytes_ - first_byte};
     return OkStatus();
   }
 

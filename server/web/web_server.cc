@@ -20,6 +20,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/digest.h"
 #include "proto/base/protocol.h"
+#include "server/access.h"
 #include "server/rpc/handshake.h"
 #include "server/rpc/sessions.h"
 
@@ -133,8 +134,7 @@ StatusOr<v1::SubmitReply> SubmitNow(Coordinator* coordinator, const v1::SubmitRe
 StatusOr<Access> CheckRead(const Coordinator& coordinator, std::optional<uint64_t> account,
                            const base::Hash& digest) {
   Status denied = NotFound("there is no such blob");
-  for (const base::BlobKind kind : {base::BlobKind::kWeights, base::BlobKind::kUpdate,
-                                    base::BlobKind::kGradient, base::BlobKind::kValidation}) {
+  for (const base::BlobKind kind : kServedKinds) {
     const StatusOr<uint64_t> campaign = coordinator.CheckRead(account, kind, digest);
     if (campaign.ok()) return Access{0, account, kind, digest, *campaign};
     if (absl::IsPermissionDenied(campaign.status()) || absl::IsNotFound(denied)) {

@@ -274,6 +274,12 @@ class Clocks(CrowdTest):
         self.faked = ["env", f"LD_PRELOAD={found[0]}", f"FAKETIME_TIMESTAMP_FILE={self.clock}",
                       "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
 
+    def set_clock(self, offset):
+        """In one step: a file that is read while it is empty ends the program."""
+        new = self.dir / "clock.new"
+        new.write_text(f"{offset}\n")
+        new.replace(self.clock)
+
     def command(self, program, *arguments):
         home = pathlib.Path(arguments[arguments.index("--home") + 1]).name \
             if "--home" in arguments else ""
@@ -281,14 +287,14 @@ class Clocks(CrowdTest):
         return [*prefix, *super().command(program, *arguments)]
 
     def test_jumps(self):
-        self.clock.write_text("+0d\n")
+        self.set_clock("+0d")
         self.set_up_people()
         self.launch(rounds=4, teachers=1, quorum=1)
         self.watch()
         ada = self.teach("ada")
         for settled, offset in enumerate(("+3d", "-400d", "+0.5d"), start=1):
             self.until(lambda view: view["settled_rounds"] >= settled, f"settled round {settled}")
-            self.clock.write_text(f"{offset}\n")
+            self.set_clock(offset)
             if settled == 1:  # a connection made with a clock that is wrong by now
                 self.restart_coordinator()
         self.until_phase("ended")
@@ -297,14 +303,14 @@ class Clocks(CrowdTest):
         self.assertEqual(self.audited()["campaigns"][0]["settled_rounds"], 4)
 
     def test_wrong_from_the_beginning(self):
-        self.clock.write_text("+3d\n")
+        self.set_clock("+3d")
         self.start_coordinator()
         said = self.join("ada", self.invite("teacher"), expect=REFUSED)
         self.assert_refused(said, "clock", "more than a day apart", "set the one that is wrong")
-        self.clock.write_text("-3d\n")
+        self.set_clock("-3d")
         said = self.join("ada", self.dir / "teacher.invite", expect=REFUSED)
         self.assert_refused(said, "clock")
-        self.clock.write_text("+0d\n")
+        self.set_clock("+0d")
         self.join("ada", self.dir / "teacher.invite")
 
 

@@ -67,6 +67,21 @@ TEST_CASE("Weights are for the enrolled, the owner and auditors") {
                   StatusCode::kPermissionDenied, "enrolled teachers, auditors and the owner"));
 }
 
+TEST_CASE("A model's code is public like the terms it is part of") {
+  ReadWorld world;
+  v1::CampaignOpen open = testing::SmallCampaign();
+  const base::Hash code = TestHash("code", 0);
+  open.mutable_terms()->set_model_toml(fmt::format(
+      "[model]\nname = \"n\"\ninput = [4]\nkind = \"code\"\nclasses = 2\ncode = \"{}\"\n"
+      "code_bytes = 9\n[[tensor]]\nname = \"w\"\nshape = [2]\n",
+      base::Hex(code)));
+  world.log.Issue(world.owner, 300);
+  world.log.OpenCampaign(world.owner, open);
+  REQUIRE(world.Readers(BlobKind::kCode, code) == "owner auditor teacher stranger other public ");
+  REQUIRE(Refused(world.Read(world.owner, BlobKind::kWeights, code), StatusCode::kNotFound, ""));
+  REQUIRE(Exportable(world.log.state, MarksOf(world.log), code));
+}
+
 TEST_CASE("A blob is known by its kind too") {
   const ReadWorld world;
   REQUIRE(Refused(world.Read(world.owner, BlobKind::kUpdate, TestHash("model", 0)),
@@ -131,12 +146,12 @@ v1::UploadHead Head(v1::BlobKindName kind, uint64_t size_bytes) {
   return head;
 }
 
-TEST_CASE("Owners upload weights and validation sets") {
+TEST_CASE("Owners upload weights, validation sets and code") {
   const ReadWorld world;
   const auto upload = [&](uint64_t account, const v1::UploadHead& head) {
     return MayUpload(world.log.state, account, head);
   };
-  for (const v1::BlobKindName kind : {v1::WEIGHTS, v1::VALIDATION}) {
+  for (const v1::BlobKindName kind : {v1::WEIGHTS, v1::VALIDATION, v1::CODE}) {
     REQUIRE(upload(world.owner, Head(kind, 1)).ok());
     REQUIRE(upload(world.other_owner, Head(kind, kMaxOwnerBlobBytes)).ok());
     REQUIRE(Refused(upload(world.owner, Head(kind, kMaxOwnerBlobBytes + 1)),
@@ -150,7 +165,7 @@ TEST_CASE("Owners upload weights and validation sets") {
   REQUIRE(
       Refused(upload(world.owner, Head(v1::WEIGHTS, 0)), StatusCode::kInvalidArgument, "no bytes"));
   REQUIRE(Refused(upload(world.owner, Head(static_cast<v1::BlobKindName>(77), 1)),
-                  StatusCode::kInvalidArgument, "kind 77"));
+                  StatusCode::kInvalidArgument, "77 is not a kind"));
   v1::UploadHead head = Head(v1::WEIGHTS, 1);
   head.set_digest("short");
   REQUIRE(upload(world.owner, head).code() == StatusCode::kInvalidArgument);
