@@ -31,7 +31,7 @@ StatusOr<Teacher> Teacher::Join(const std::string& invite, const std::string& ho
   return Teacher(std::move(impl));
 }
 
-Status Teacher::Teach(Trainer& trainer, Observer& observer, std::stop_token stop) {
+Status Teacher::Teach(Trainer& trainer, Observer& observer, const std::stop_token& stop) {
   return client::Teach(&impl_->joined, impl_->options, trainer, observer, stop, &impl_->campaign);
 }
 

@@ -282,7 +282,7 @@ class Teacher {
   // kInvalidArgument: several campaigns are running.
   // kFailedPrecondition: enrolment was refused, or nobody agreed. kDataLoss: the coordinator's
   // evidence is wrong. Otherwise what the trainer or `agree` returned, or a file's error.
-  absl::Status Teach(Trainer& trainer, Observer& observer, std::stop_token stop = {});
+  absl::Status Teach(Trainer& trainer, Observer& observer, const std::stop_token& stop = {});
 
   // The campaign taught last; 0: none yet.
   uint64_t campaign() const;
