@@ -127,7 +127,8 @@ StatusOr<PreparedCampaign> PrepareCampaign(const CampaignFile& file, uint64_t se
   PreparedCampaign prepared;
   *prepared.open.mutable_terms() = file.terms;
   StatusOr<learning::ModelSpec> spec = learning::ParseModelSpec(file.terms.model_toml());
-  if (!spec.ok()) return Annotate(spec.status(), file.model_path);
+  // One that is too large is the owner's to change, not this machine's fault.
+  if (!spec.ok()) return InvalidArgument("{}: {}", file.model_path, Message(spec.status()));
   CT_RETURN_IF_ERROR(CheckFit(*spec, file.terms.data()));
   CT_RETURN_IF_ERROR(learning::CheckCodeAllowed(*spec, runner.allow_model_code));
   if (spec->code) CT_RETURN_IF_ERROR(TakeCode(file, *spec->code, blobs, &prepared));

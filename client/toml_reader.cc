@@ -9,6 +9,7 @@
 
 #include "client/campaign_toml.h"
 #include "proto/base/bytes.h"
+#include "proto/base/toml_text.h"
 
 namespace crowdteach::client {
 namespace {
@@ -22,9 +23,10 @@ bool IsKeyCharacter(char c) {
 }
 
 StatusOr<toml::table> ParseToml(std::string_view text, const std::string& name) {
+  CT_ASSIGN_OR_RETURN(const std::string ascii, base::AsciiToml(text, name));
   // The library reports by exception; it stops here.
   try {
-    return toml::parse(text, name);
+    return toml::parse(ascii, name);
   } catch (const toml::parse_error& error) {
     return InvalidArgument("{}:{}: {}", name, error.source().begin.line,
                            std::string(error.description()));

@@ -50,7 +50,7 @@ Status ExportCampaign(const ModelOptions& options) {
 Status ExportLocal(const ModelOptions& options) {
   CT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(options.model_path, kMaxModelBytes));
   StatusOr<learning::ModelSpec> spec = learning::ParseModelSpec(text);
-  if (!spec.ok()) return Annotate(spec.status(), options.model_path);
+  if (!spec.ok()) return InvalidArgument("{}: {}", options.model_path, Message(spec.status()));
   if (spec->code) {
     return InvalidArgument("{} is a model as code: its folder can be opened as it is",
                            options.model_path);

@@ -22,8 +22,8 @@ Status Refresh(const OwnOptions& options, OwnState* state) {
   if (joined.ok()) {
     state->fresh = joined->session->FetchReceipts();
     StatusOr<v1::ListCampaignsReply> campaigns = joined->session->ListCampaigns();
-    if (campaigns.ok()) state->campaigns = *std::move(campaigns);
     if (state->fresh.ok()) state->fresh = campaigns.status();
+    if (campaigns.ok()) state->campaigns = *std::move(campaigns);
   }
   const bool locked = absl::IsUnavailable(state->fresh) && !IsFromPeer(state->fresh);
   const bool told = IsFromPeer(state->fresh);

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "learning/fixed_point.h"
-#include "proto/cli/cli.h"
+#include "proto/cli/terminal.h"
 
 namespace crowdteach::client {
 namespace {
@@ -41,27 +41,31 @@ std::string Clock(uint64_t left_ms) {
 }  // namespace
 
 std::string ViewTable(const v1::CampaignView& view) {
-  std::string text =
-      fmt::format("campaign {} “{}”: {}", view.campaign(), view.name(), view.phase());
+  // The name last: a narrow terminal cuts lines.
+  std::string text = fmt::format("campaign {}: {}", view.campaign(), view.phase());
   if (view.phase() == "running") {
     text += fmt::format(", round {} ({}{})", view.round(), view.round_phase(),
                         Clock(view.phase_left_ms()));
   }
-  text += fmt::format(", {} of {} rounds settled, escrow {}\n", view.settled_rounds(),
-                      view.rounds(), view.escrow());
+  text += fmt::format(", {} of {} rounds settled, escrow {} “{}”\n", view.settled_rounds(),
+                      view.rounds(), view.escrow(), view.name());
   if (view.history_size() > 0) {
     const auto& last = view.history(view.history_size() - 1);
     text += fmt::format("loss {}  {:.4f} nats, accuracy {:.1f} %\n", Sparkline(view), Loss(last),
                         Accuracy(last) * 100);
   }
-  text += fmt::format("{:>7}  {:<13} {:>8} {:>9} {:>7} {:>7} {:>9}  {}\n", "account", "teacher",
-                      "examples", "score", "held", "stake", "last", "status");
+  int width = 7;
   for (const auto& teacher : view.teachers()) {
-    text +=
-        fmt::format("{:>7}  {:<13} {:>8} {:>+9.5f} {:>7} {:>7} {:>+9.5f}  {}\n", teacher.account(),
-                    teacher.name(), teacher.examples(), learning::FromQ32(teacher.score_q32()),
-                    teacher.held(), teacher.stake(), learning::FromQ32(teacher.last_score_q32()),
-                    teacher.connected() ? teacher.status() : teacher.status() + " (away)");
+    width = std::clamp(static_cast<int>(teacher.name().size()), width, 24);
+  }
+  text += fmt::format("{:>7}  {:<{}} {:>8} {:>9} {:>7} {:>7} {:>9}  {}\n", "account", "teacher",
+                      width, "examples", "score", "held", "stake", "last", "status");
+  for (const auto& teacher : view.teachers()) {
+    text += fmt::format("{:>7}  {:<{}} {:>8} {:>+9.5f} {:>7} {:>7} {:>+9.5f}  {}\n",
+                        teacher.account(), cli::Fit(teacher.name(), width), width,
+                        teacher.examples(), learning::FromQ32(teacher.score_q32()), teacher.held(),
+                        teacher.stake(), learning::FromQ32(teacher.last_score_q32()),
+                        teacher.connected() ? teacher.status() : teacher.status() + " (away)");
   }
   return text;
 }

@@ -7,6 +7,7 @@
 #include "learning/model/argument_reader.h"
 #include "learning/model/layer_arguments.h"
 #include "learning/model/model_code.h"
+#include "proto/base/toml_text.h"
 
 namespace crowdteach::learning {
 namespace {
@@ -14,32 +15,8 @@ namespace {
 constexpr size_t kMaxNameBytes = 64;
 constexpr size_t kMaxDimensions = 8;  // of a layer's output, the batch apart
 
-// toml++ runs into undefined behaviour on some characters beyond ASCII. They may stand in comments,
-// where '?' takes their place before it sees them; names and values have none.
-StatusOr<std::string> OnlyAscii(std::string_view text) {
-  std::string ascii(text);
-  size_t line = 1, quotes = 0;
-  bool comment = false;
-  for (char& c : ascii) {
-    if (c == '\n') {
-      ++line;
-      quotes = 0;
-      comment = false;
-    }
-    if (c == '"' || c == '\'') ++quotes;
-    if (c == '#' && quotes % 2 == 0) comment = true;
-    if (static_cast<unsigned char>(c) < 0x80) continue;
-    if (!comment) {
-      return InvalidArgument("model.toml:{}: characters beyond ASCII may stand in comments only",
-                             line);
-    }
-    c = '?';
-  }
-  return ascii;
-}
-
 StatusOr<toml::table> ParseToml(std::string_view text) {
-  CT_ASSIGN_OR_RETURN(const std::string ascii, OnlyAscii(text));
+  CT_ASSIGN_OR_RETURN(const std::string ascii, base::AsciiToml(text, "model.toml"));
   try {
     return toml::parse(ascii);
   } catch (const toml::parse_error& error) {

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -203,7 +204,7 @@ class OwnState(CrowdTest):
 
 
 class Screen(CrowdTest):
-    """What teach draws on a terminal, and that a log gets plain lines."""
+    """What teach and watch draw on a terminal, and that a log gets plain lines."""
 
     teacher_uses = 1
 
@@ -212,18 +213,22 @@ class Screen(CrowdTest):
         self.set_up_people()
         self.launch(rounds=1, teachers=1, quorum=1, local__steps=400)
         self.watch()
+        return self.drawn(columns, self.command(
+            "crowdteach", "teach", "--home", self.dir / "ada", "--invite", self.teacher_invite,
+            "--data", f"{FASHION_MNIST}:t10k", "--limit", 300, "--yes", "--leave-at-end"),
+            **environment)
+
+    def drawn(self, columns, command, **environment):
+        """What the command prints on such a terminal, to its end."""
         screen, terminal = pty.openpty()
         self.addCleanup(os.close, screen)
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         variables = {key: value for key, value in os.environ.items()
                      if key not in ("LC_ALL", "LC_CTYPE", "LANG", "TERM")}
-        command = self.command("crowdteach", "teach", "--home", self.dir / "ada", "--invite",
-                               self.teacher_invite, "--data", f"{FASHION_MNIST}:t10k", "--limit",
-                               300, "--yes", "--leave-at-end")
-        teacher = subprocess.Popen([str(a) for a in command], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([str(a) for a in command], stdin=subprocess.DEVNULL,
                                    stdout=terminal, stderr=terminal,
                                    env={**variables, **environment})
-        self.addCleanup(teacher.kill)
+        self.addCleanup(process.kill)
         os.close(terminal)
         drawn = b""
         while True:
@@ -232,8 +237,25 @@ class Screen(CrowdTest):
             except OSError:  # the other end is closed
                 break
             drawn += part
-        self.assertEqual(teacher.wait(), OK, drawn)
+        self.assertEqual(process.wait(), OK, drawn)
         return drawn.decode()
+
+    def test_watch_fits_any_width(self):
+        self.set_up_people()
+        self.launch(rounds=1, teachers=1, quorum=1, name=json.dumps("a campaign of many words " * 3))
+        self.watch()
+        self.teach("a-teacher-with-a-long-name", "--leave-at-end")
+        self.until_phase("ended")
+        self.close()
+        self.until_phase("refunded")
+        for columns in (20, 40, 79, 200):
+            with self.subTest(columns):
+                drawn = self.drawn(columns, self.command("crowdteach", "watch", "--home",
+                                                         self.dir / "watcher"),
+                                   TERM="xterm", LANG="C.UTF-8")
+                self.assertIn("refunded", drawn)
+                for line in re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", drawn).splitlines():
+                    self.assertLessEqual(len(line), columns, line)
 
     def test_narrow_and_without_utf8(self):
         drawn = self.on_terminal(40, TERM="xterm", LANG="C", NO_COLOR="1")

@@ -42,6 +42,24 @@ class Sessions(CrowdTest):
         self.watch()
         self.finish(ada)
 
+    def test_a_lost_tls_authority(self):
+        """It is not made anew in silence; the ledger and its accounts stay when it is."""
+        self.set_up_people()
+        self.coordinator.signal(15)
+        self.assertEqual(self.coordinator.wait(), OK)
+        shutil.rmtree(self.home / "tls")
+        lost = self.spawn("lost", "crowdteachd", "serve", "--home", self.home, "--listen",
+                          self.ports[0], "--web-listen", self.ports[1])
+        self.assertNotEqual(lost.wait(), OK)
+        self.assert_refused(lost.log(), str(self.home / "tls"), "--new-ca", "new invite")
+        self.assertFalse((self.home / "tls").exists())
+        self.start_coordinator("--new-ca")
+        said = self.crowdteach("join", "owner", expect=REFUSED)
+        self.assert_refused(said, "new invite")
+        again = self.invite("owner", name="again")
+        self.join("owner", again)
+        self.assertEqual(self.credits_of("owner"), 30000)
+
     def kept(self, who, folder, end):
         return sorted(path.name for path in (self.dir / who / folder).glob(f"*{end}"))
 

@@ -117,8 +117,9 @@ TEST_CASE("an error names line, layer and argument", "[model]") {
       {"[[[model]]]\n", "model.toml:1: "},
       {"[[=", "model.toml:1: "},
       // toml++ has undefined behaviour on this one.
-      {"\u1234 = 1\n", "model.toml:1: characters beyond ASCII may stand in comments only"},
-      {"# \u1234\n[model] # \u1234\nname = \"\u00e9\"\n", "model.toml:3: characters beyond ASCII"},
+      {"\u1234 = 1\n", "model.toml:1: a character beyond ASCII may stand in a comment"},
+      {"# \u1234\n[model] # \u1234\nname = \"\u00e9\"\n",
+       "model.toml:3: model: name must be 1 to 80 printable ASCII"},
       {"", "there is no [model]"},
       {kHead, "no [[layer]]"},
       {kHead + std::string("[other]\n"), "model.toml:4: unknown key"},
