@@ -253,7 +253,7 @@ class Screen(CrowdTest):
                 drawn = self.drawn(columns, self.command("crowdteach", "watch", "--home",
                                                          self.dir / "watcher"),
                                    TERM="xterm", LANG="C.UTF-8")
-                self.assertIn("refunded", drawn)
+                self.assertIn("refund", drawn)
                 for line in re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", drawn).splitlines():
                     self.assertLessEqual(len(line), columns, line)
 
