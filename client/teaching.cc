@@ -17,6 +17,7 @@
 #include "learning/model/safetensors.h"
 #include "ledger/entry.h"
 #include "ledger/reward.h"
+#include "ledger/words.h"
 #include "proto/base/bytes.h"
 #include "proto/base/exit_codes.h"
 #include "proto/wire/retry.h"
@@ -42,30 +43,6 @@ bool IsRefusal(const Status& status) {
 bool EndsRound(v1::Notice::Kind kind) {
   return kind == v1::Notice::ROUND_ABORTED || kind == v1::Notice::ROUND_SETTLED ||
          kind == v1::Notice::CAMPAIGN_ENDED || kind == v1::Notice::CAMPAIGN_CLOSED;
-}
-
-std::string Words(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(c | 0x20);
-  return name;
-}
-
-std::string AbortWords(v1::AbortReason reason) {
-  switch (reason) {
-    case v1::COMMIT_QUORUM:
-      return "too few teachers committed in time";
-    case v1::REVEAL_QUORUM:
-      return "too few updates arrived in time";
-    case v1::COVER_QUORUM:
-      return "too few teachers were left whose stake covers their charge";
-    case v1::NOT_FINITE:
-      return "the loss was not a number";
-    case v1::SCORE_RANGE:
-      return "a score was out of range";
-    case v1::WORKER_FAILED:
-      return "the coordinator's worker failed";
-    default:
-      return Words(v1::AbortReason_Name(reason));
-  }
 }
 
 class Teaching {
@@ -310,7 +287,8 @@ Status Teaching::Take(const Arrived& arrived) {
       return OnSettled(notice);
     case v1::Notice::ROUND_ABORTED: {
       CT_ASSIGN_OR_RETURN(const VerifiedEntry entry, ReceiptOf(notice, 0, v1::Intent::kRoundAbort));
-      observer_.Aborted(notice.round(), AbortWords(entry.logged.intent.round_abort().reason()));
+      observer_.Aborted(notice.round(),
+                        std::string(ledger::InWords(entry.logged.intent.round_abort().reason())));
       return Forget(notice.round());
     }
     case v1::Notice::REJECTED: {
@@ -318,9 +296,8 @@ Status Teaching::Take(const Arrived& arrived) {
                           ReceiptOf(notice, 0, v1::Intent::kUpdateReject));
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
       leaving_.Kept(notice.round());
-      observer_.Rejected(
-          notice.round(),
-          Words(v1::RejectReason_Name(entry.logged.intent.update_reject().reason())));
+      observer_.Rejected(notice.round(),
+                         ledger::InWords(entry.logged.intent.update_reject().reason()));
       return OkStatus();
     }
     case v1::Notice::CAMPAIGN_ENDED:

@@ -9,22 +9,12 @@
 #include "learning/fixed_point.h"
 #include "learning/model/model_spec.h"
 #include "ledger/canonical.h"
+#include "ledger/words.h"
 #include "proto/base/bytes.h"
 #include "proto/base/duration.h"
 
 namespace crowdteach::client {
 namespace {
-
-std::string_view ReadersText(v1::Readers readers) {
-  switch (readers) {
-    case v1::PUBLIC:
-      return "everybody";
-    case v1::ENROLLED:
-      return "enrolled teachers, auditors, the owner";
-    default:
-      return "auditors and the owner";
-  }
-}
 
 std::string Nano(uint64_t nano) { return fmt::format("{:g}", static_cast<double>(nano) * 1e-9); }
 
@@ -112,12 +102,12 @@ std::string TermsText(const v1::CampaignOpen& open) {
                   terms.dispute_ms() == 0 ? std::string("at once")
                                           : base::FormatDuration(terms.dispute_ms())));
   Row(&text, "your updates",
-      fmt::format("may be read by {}; kept until {}", ReadersText(terms.update_readers()),
+      fmt::format("may be read by {}; kept until {}", ledger::InWords(terms.update_readers()),
                   terms.retention_ms() == 0
                       ? std::string("the close at least")
                       : base::FormatDuration(terms.retention_ms()) + " after it at least"));
   Row(&text, "validation set",
-      fmt::format("secret until close, then for {}", ReadersText(terms.validation_readers())));
+      fmt::format("secret until close, then for {}", ledger::InWords(terms.validation_readers())));
   return text;
 }
 

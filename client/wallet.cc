@@ -10,6 +10,7 @@
 #include "client/records.h"
 #include "learning/fixed_point.h"
 #include "ledger/reward.h"
+#include "ledger/words.h"
 #include "proto/base/utc_time.h"
 
 namespace crowdteach::client {
@@ -47,11 +48,6 @@ int64_t Posted(const v1::Entry& entry, v1::BalanceKind kind, uint64_t campaign, 
   return sum;
 }
 
-std::string Words(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(c | 0x20);
-  return name;
-}
-
 // The round's entries among those given.
 struct RoundEntries {
   const ledger::LoggedEntry* terms = nullptr;
@@ -84,7 +80,7 @@ Status NoScore(const RoundEntries& found, uint64_t account, uint64_t campaign, u
     return FailedPrecondition(
         "{} did not score account {}: its update was rejected ({}, entry {}); nothing was paid or "
         "charged",
-        what, account, Words(v1::RejectReason_Name(found.reject->intent.update_reject().reason())),
+        what, account, ledger::InWords(found.reject->intent.update_reject().reason()),
         found.reject->entry.index());
   }
   if (found.commit != nullptr) {

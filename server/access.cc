@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "ledger/round.h"
+#include "ledger/words.h"
 #include "proto/wire/chunks.h"
 
 namespace crowdteach::server {
@@ -13,18 +14,6 @@ using ledger::CampaignState;
 bool IsAuditor(const ledger::State& state, uint64_t account) {
   const ledger::Account* found = state.FindAccount(account);
   return found != nullptr && found->role == v1::AUDITOR;
-}
-
-// In words, for a refusal.
-std::string_view ReadersName(v1::Readers readers) {
-  switch (readers) {
-    case v1::PUBLIC:
-      return "everybody";
-    case v1::ENROLLED:
-      return "enrolled teachers, auditors and the owner";
-    default:
-      return "auditors and the owner";
-  }
 }
 
 bool Among(const ledger::State& state, const CampaignState& campaign,
@@ -57,7 +46,7 @@ Status MayReadUse(const ledger::State& state, const BlobUse& use, std::optional<
   }
   if (Among(state, campaign, account, readers)) return OkStatus();
   return PermissionDenied("by the terms of campaign {} this {} blob is for {} only", use.campaign,
-                          base::BlobKindName(use.kind), ReadersName(readers));
+                          base::BlobKindName(use.kind), ledger::InWords(readers));
 }
 
 Status MayUploadUpdate(const ledger::State& state, uint64_t account, const v1::UploadHead& head) {

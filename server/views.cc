@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ledger/round.h"
+#include "ledger/words.h"
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
 
@@ -30,17 +31,12 @@ std::string_view RoundPhaseName(Phase phase) {
   return "";
 }
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = c == '_' ? '-' : static_cast<char>(c | 0x20);
-  return text;
-}
-
 std::string SeatStatus(const ledger::RoundState& round, uint64_t account) {
   const auto found = round.seats.find(account);
   if (found == round.seats.end()) return "idle";
   const ledger::Seat& seat = found->second;
   if (seat.rejected != v1::REJECT_REASON_UNSPECIFIED) {
-    return "rejected: " + Lower(v1::RejectReason_Name(seat.rejected));
+    return "rejected: " + ledger::InWords(seat.rejected);
   }
   if (round.phase == Phase::kIdle) return "idle";
   if (seat.update.has_value()) return "revealed";

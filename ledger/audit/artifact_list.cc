@@ -98,15 +98,4 @@ std::vector<NamedArtifact> ArtifactsOf(const Replay& replay, std::optional<uint6
   return found;
 }
 
-std::string_view ReadersInWords(v1::Readers readers) {
-  switch (readers) {
-    case v1::PUBLIC:
-      return "everybody";
-    case v1::ENROLLED:
-      return "enrolled teachers, auditors and the owner";
-    default:
-      return "auditors and the owner";
-  }
-}
-
 }  // namespace crowdteach::audit

@@ -26,7 +26,4 @@ struct NamedArtifact {
 // Each once, in the order an audit reads them. `campaign` empty: of all.
 std::vector<NamedArtifact> ArtifactsOf(const Replay& replay, std::optional<uint64_t> campaign);
 
-// "everybody", "auditors and the owner", …
-std::string_view ReadersInWords(v1::Readers readers);
-
 }  // namespace crowdteach::audit

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "ledger/words.h"
 #include "proto/base/exit_codes.h"
 #include "proto/base/utc_time.h"
 
@@ -153,7 +154,7 @@ class Fetcher {
   // Listed, unless it is no answer to our question.
   Status Refused(const NamedArtifact& artifact, const ledger::HttpAnswer& answer) {
     if (answer.code == 403) {
-      Leave(artifact, fmt::format("by the terms for {}", ReadersInWords(artifact.readers)), false);
+      Leave(artifact, fmt::format("by the terms for {}", ledger::InWords(artifact.readers)), false);
       return OkStatus();
     }
     if (answer.code == 404) {

@@ -7,6 +7,7 @@
 #include "ledger/audit/artifact_list.h"
 #include "ledger/audit/report_html.h"
 #include "ledger/audit/report_text.h"
+#include "ledger/words.h"
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
 
@@ -304,9 +305,9 @@ std::string TermsSection(const CampaignPage& page) {
   html += Term("Updates", fmt::format("L2 norm at most {}, {} above; weighed {}", scale,
                                       terms.norm_rule() == v1::REJECT ? "rejected" : "clipped",
                                       terms.weighting() == v1::EQUAL ? "equally" : "by examples"));
-  html += Term("Who may read updates", std::string(ReadersInWords(terms.update_readers())));
+  html += Term("Who may read updates", std::string(ledger::InWords(terms.update_readers())));
   html += Term("… the validation set and gradients, once closed",
-               std::string(ReadersInWords(terms.validation_readers())));
+               std::string(ledger::InWords(terms.validation_readers())));
   html += Term("Phases", fmt::format("commit {}, upload {}, dispute {}, close within {}",
                                      Seconds(terms.commit_ms()), Seconds(terms.upload_ms()),
                                      Seconds(terms.dispute_ms()), Seconds(terms.close_ms())));

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <set>
 
+#include "ledger/words.h"
 #include "proto/base/bytes.h"
 #include "proto/base/wide.h"
 
@@ -16,11 +17,6 @@ using ledger::CampaignState;
 
 // Exact for integers up to 2^53; for showing only.
 double Nats(double q32) { return q32 / 4294967296.0; }
-
-std::string LowerCase(std::string text) {
-  for (char& c : text) c = (c == '_') ? ' ' : static_cast<char>(c | 0x20);
-  return text;
-}
 
 std::string PhaseName(CampaignPhase phase) {
   switch (phase) {
@@ -48,7 +44,7 @@ TeacherRound SummariseSeat(const Round& round, uint64_t account, uint64_t weight
   TeacherRound seat{.account = account, .weight = weight};
   for (const Rejection& rejection : round.rejections) {
     if (rejection.body.account() == account) {
-      seat.rejected = LowerCase(v1::RejectReason_Name(rejection.body.reason()));
+      seat.rejected = ledger::InWords(rejection.body.reason());
     }
   }
   for (const Pass& pass : round.passes) {
@@ -74,7 +70,7 @@ RoundSummary SummariseRound(const Round& round, const CampaignState& campaign) {
   summary.pass = round.passes.empty() ? 0 : round.passes.back().aggregate.pass();
   summary.outcome = round.outcome == RoundOutcome::kOpen ? "open" : "settled";
   if (round.outcome == RoundOutcome::kAborted) {
-    summary.outcome = "aborted: " + LowerCase(v1::AbortReason_Name(round.aborted));
+    summary.outcome = "aborted: " + ledger::LowerCase(v1::AbortReason_Name(round.aborted));
   }
   if (const Pass* pass = round.Settled()) {
     summary.settled = true;
@@ -222,9 +218,10 @@ StatusOr<Summary> Summarise(const Replay& replay, const SummaryFilter& filter) {
   const bool filtered = filter.campaign || filter.round || !filter.teacher.empty();
   if (filtered && summary.campaigns.empty()) return NothingFits(replay, filter);
   for (const auto& [account, known] : replay.state.accounts()) {
-    summary.accounts.push_back({account, NameOf(replay.state, account),
-                                account == 0 ? "operator" : LowerCase(v1::Role_Name(known.role)),
-                                replay.state.Balance({v1::AVAIL, 0, account})});
+    summary.accounts.push_back(
+        {account, NameOf(replay.state, account),
+         account == 0 ? "operator" : ledger::LowerCase(v1::Role_Name(known.role)),
+         replay.state.Balance({v1::AVAIL, 0, account})});
   }
   return summary;
 }

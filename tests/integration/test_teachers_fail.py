@@ -35,7 +35,7 @@ class TeachersFail(CrowdTest):
                                         upload='"2s"')
         bob.kill9()  # it has committed, and does not reveal
         self.until(status_is("cid", "absent"), "end of the commit phase")
-        self.until(status_is("bob", "rejected: no-reveal"), "end of the upload phase")
+        self.until(status_is("bob", "rejected: no reveal"), "end of the upload phase")
         cid.kill9()
         self.until_phase("ended")
         self.close()
