@@ -23,6 +23,7 @@ std::vector<uint64_t> Draw(const base::Hash& seed, const std::vector<uint64_t>& 
   std::sort(lots.begin(), lots.end());
   lots.resize(std::min(count, lots.size()));
   std::vector<uint64_t> drawn;
+  drawn.reserve(lots.size());
   for (const auto& [lot, account] : lots) drawn.push_back(account);
   std::sort(drawn.begin(), drawn.end());
   return drawn;
@@ -34,6 +35,7 @@ std::vector<uint64_t> WeightsOf(const CampaignState& campaign,
     return std::vector<uint64_t>(selected.size(), 1);
   }
   std::vector<uint64_t> examples;
+  examples.reserve(selected.size());
   for (const uint64_t account : selected) {
     examples.push_back(campaign.enrolments.at(account).examples);
   }

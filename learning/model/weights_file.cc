@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <utility>
 
 #include "learning/model/safetensors.h"
@@ -24,8 +23,8 @@ constexpr uint64_t kTileFloats = uint64_t{1} << 18;  // 1 MiB
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
+  Descriptor& operator=(Descriptor&&) = delete;
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -130,13 +129,13 @@ Status RenameDurably(const std::string& from, const std::string& to) {
 
 // Any well-formed file with a layout's tensors.
 struct ForeignFile {
-  std::unique_ptr<Descriptor> file;
+  Descriptor file;
   SafetensorsHeader header;
 };
 
 StatusOr<ForeignFile> OpenForeign(const std::string& path, const Layout& layout) {
   CT_ASSIGN_OR_RETURN(const int fd, OpenToRead(path));
-  ForeignFile source{.file = std::make_unique<Descriptor>(fd)};
+  ForeignFile source{.file = Descriptor(fd)};
   const StatusOr<uint64_t> size_bytes = FileSize(fd);
   if (!size_bytes.ok()) return Annotate(size_bytes.status(), path);
   StatusOr<SafetensorsHeader> header = ReadHeader(fd, *size_bytes);
@@ -155,7 +154,7 @@ Status ReadForeign(const ForeignFile& source, const Layout& layout, uint64_t beg
     const auto count = std::min<uint64_t>(values.size(), layout.tensors[index].count - within);
     const uint64_t offset_bytes = source.header.data_offset +
                                   source.header.tensors[index].begin_bytes + sizeof(float) * within;
-    CT_RETURN_IF_ERROR(ReadAt(source.file->get(), offset_bytes,
+    CT_RETURN_IF_ERROR(ReadAt(source.file.get(), offset_bytes,
                               reinterpret_cast<char*>(values.data()), sizeof(float) * count));
     values = values.subspan(count);
     begin += count;

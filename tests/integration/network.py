@@ -153,8 +153,16 @@ class Network:
 
     def sent_bytes(self, name):
         """What the router has received from `name`, since the beginning."""
+        return self._bytes(name, "rx")
+
+    def received_bytes(self, name):
+        """What the router has sent to `name`, since the beginning."""
+        return self._bytes(name, "tx")
+
+    @staticmethod
+    def _bytes(name, direction):
         link, = json.loads(run("ip", "-s", "-j", "link", "show", "dev", name, namespace="rt"))
-        return link["stats64"]["rx"]["bytes"]
+        return link["stats64"][direction]["bytes"]
 
 
 def main():

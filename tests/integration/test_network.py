@@ -1,6 +1,6 @@
 """Coordinator and people on machines of their own: NAT that forgets idle connections after a
 minute, a firewall with one open port for teachers and one for auditors, IPv4 and IPv6, a link that
-breaks without a word in the middle of an upload, and a coordinator that moves.
+breaks without a word in the middle of a download and of an upload, and a coordinator that moves.
 
 The machines are network namespaces: see network.py.
 """
@@ -116,10 +116,11 @@ class Behind(NetworkTest):
             self.assertTrue(self.reachable("au", host, WEB_PORT))
             self.assertFalse(self.reachable("au", host, PORT))
 
-    def part_bytes(self):
-        """What the coordinator has received of uploads under way."""
+    @staticmethod
+    def part_bytes(store):
+        """What a store has received of a blob under way."""
         sizes = [0]
-        for path in (self.home / "artifacts/part").glob("*"):
+        for path in (store / "part").glob("*"):
             try:
                 sizes.append(path.stat().st_size)
             except FileNotFoundError:
@@ -168,10 +169,12 @@ class Behind(NetworkTest):
                    ["connected"], "word that bob is away", patience_s=120)
         # Round 2 is where the link breaks: slow enough to hit the middle.
         self.network.slow("te1", 8)
+        self.network.slow("co", 8)
         bob.resume()
         self.until(lambda view: view["settled_rounds"] == 1, "settled round", patience_s=150)
         self.assertNotIn("trying again", ada.log())
         self.assertIn("trying again", bob.log())
+        self.break_in_download(ada)
         self.break_in_upload(ada)
         ada = self.teach("ada")
 
@@ -186,16 +189,33 @@ class Behind(NetworkTest):
             for teacher in one["teachers"]:
                 self.assertTrue(teacher["included"], teacher)
 
+    def break_in_download(self, ada):
+        store = self.dir / "ada/blobs"
+        wait_for(lambda: self.part_bytes(store) >= 2 * MEBIBYTE, "third chunk of the model")
+        self.network.cut("te1")
+        there = self.part_bytes(store)
+        wait_for(lambda: "trying again" in ada.log(), "ada's word that the link is dead", 100)
+        before = self.network.received_bytes("te1")
+        self.network.heal()
+        self.until(lambda view: view["round"] == 2 and view["round_phase"] == "upload",
+                   "commitment of ada, the last", patience_s=150)
+        more = self.network.received_bytes("te1") - before
+        print(f"link cut after {there / MEBIBYTE:.1f} MiB of {self.update_bytes() / MEBIBYTE:.1f} of "
+              f"the model; {more / MEBIBYTE:.2f} MiB received after it was healed", flush=True)
+        self.assertLess(more, self.update_bytes() - there + 1.5 * MEBIBYTE)
+
     def break_in_upload(self, ada):
         self.until(lambda view: view["round"] == 2 and view["round_phase"] == "upload",
                    "upload phase of round 2", patience_s=150)
         before = self.network.sent_bytes("te1")
         self.until(status_is("bob", "revealed"), "update of bob")
-        wait_for(lambda: self.part_bytes() >= 2 * MEBIBYTE, "third chunk of ada")
+        store = self.home / "artifacts"
+        wait_for(lambda: self.part_bytes(store) >= 2 * MEBIBYTE, "third chunk of ada")
+        said = ada.log().count("trying again")
         self.network.cut("te1")
         cut = time.monotonic()
-        there = self.part_bytes()
-        wait_for(lambda: "trying again" in ada.log(), "ada's word that the link is dead", 100)
+        there = self.part_bytes(store)
+        wait_for(lambda: ada.log().count("trying again") > said, "ada's word of the dead link", 100)
         noticed_s = time.monotonic() - cut
         self.network.heal()
         healed = time.monotonic()
