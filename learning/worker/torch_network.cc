@@ -44,7 +44,7 @@ LayerState::LayerState(const ModelSpec& of, const Layout& layout) : NetworkState
                                       [&](const Tensor& tensor) { return tensor.name == name; });
       CT_ASSERT(found != layout.tensors.end());
       at::Tensor leaf = ViewOf(weights, *found).detach();
-      Bind(leaf, *found);
+      if (found->trainable) BindGradient(leaf, *found);
       own.tensors.emplace_back(parameter.name, leaf);
     }
   }

@@ -73,7 +73,10 @@ class ScriptState : public NetworkState {
       }
       tensor.requires_grad_(false);
       tensor.set_data(ViewOf(weights, *found->second));
-      Bind(tensor, *found->second);
+      // Torch's batch_norm has no derivative by its statistics: theirs stays 0.
+      if (found->second->trainable && !found->second->statistic) {
+        BindGradient(tensor, *found->second);
+      }
       wanted.erase(found);
     };
     for (const auto& item : module_.named_parameters()) take(item.name, item.value, false);

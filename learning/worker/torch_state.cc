@@ -27,10 +27,9 @@ at::Tensor NetworkState::ViewOf(const at::Tensor& flat, const Tensor& tensor) co
       .view(Signed(tensor.shape));
 }
 
-void NetworkState::Bind(at::Tensor& leaf, const Tensor& tensor) {
-  const bool optimised = tensor.trainable && !tensor.statistic;
-  leaf.requires_grad_(optimised);
-  if (optimised) leaf.mutable_grad() = ViewOf(gradient, tensor);
+void NetworkState::BindGradient(at::Tensor& leaf, const Tensor& tensor) {
+  leaf.requires_grad_(true);
+  leaf.mutable_grad() = ViewOf(gradient, tensor);
 }
 
 std::vector<int64_t> Signed(const Shape& shape) { return {shape.begin(), shape.end()}; }

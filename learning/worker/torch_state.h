@@ -30,9 +30,9 @@ class NetworkState {
   at::Tensor gradient;  // flat
 
  protected:
-  // Makes `leaf` a leaf over the flat storage; if it is optimised, with its gradient there, to
-  // which autograd adds in place.
-  void Bind(at::Tensor& leaf, const Tensor& tensor);
+  // Gives `leaf`, a view of the tensor's weights, its gradient in the flat one, to which autograd
+  // adds in place.
+  void BindGradient(at::Tensor& leaf, const Tensor& tensor);
   at::Tensor ViewOf(const at::Tensor& flat, const Tensor& tensor) const;
 };
 

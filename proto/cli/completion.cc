@@ -27,7 +27,7 @@ void Collect(const CLI::App& app, const std::string& path, std::vector<Node>& no
   nodes.push_back(std::move(node));
   for (const CLI::App* subcommand : subcommands) {
     const std::string name = subcommand->get_name();
-    Collect(*subcommand, path.empty() ? name : path + " " + name, nodes);
+    Collect(*subcommand, path.empty() ? name : fmt::format("{} {}", path, name), nodes);
   }
 }
 
@@ -95,7 +95,7 @@ std::string FishScript(std::string_view program, const std::vector<Node>& nodes)
 StatusOr<std::string> CompletionScript(const CLI::App& app, std::string_view shell) {
   std::vector<Node> nodes;
   Collect(app, "", nodes);
-  const std::string program = app.get_name();
+  const std::string& program = app.get_name();
   if (shell == "fish") return FishScript(program, nodes);
   if (shell == "bash") return BashScript(program, nodes);
   if (shell == "zsh") return ZshScript(program, nodes);
