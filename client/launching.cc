@@ -87,6 +87,28 @@ Status TakeCode(const CampaignFile& file, const learning::ModelCode& code,
   return OkStatus();
 }
 
+// One step of the terms' training and one gradient: a model that fails at either would otherwise be
+// found out by teachers who have enrolled.
+Status TryTraining(const learning::ExamplesFile& validation, const std::string& weights_path,
+                   const v1::LocalTerms& local, const ledger::ArtifactStore& blobs,
+                   learning::ModelRunner* runner) {
+  learning::TrainRequest request{.weights_path = weights_path,
+                                 .examples_fd = validation.fd(),
+                                 .local = local,
+                                 .output_path = blobs.TemporaryPath()};
+  request.local.set_epochs(0);
+  request.local.set_steps(1);
+  const std::string gradient_path = blobs.TemporaryPath();
+  const Status trained = runner->Train(request).status();
+  const Status differentiated =
+      runner->Gradient(weights_path, validation.fd(), 1, gradient_path).status();
+  std::error_code ignored;
+  std::filesystem::remove(request.output_path, ignored);
+  std::filesystem::remove(gradient_path, ignored);
+  CT_RETURN_IF_ERROR(Annotate(trained, "a step of training, tried on the validation set"));
+  return Annotate(differentiated, "the gradient on the validation set");
+}
+
 Status Evaluate(const learning::ExamplesFile& validation, const learning::RunnerOptions& options,
                 const ledger::ArtifactStore& blobs, PreparedCampaign* prepared) {
   CT_ASSIGN_OR_RETURN(const auto runner, learning::ModelRunner::Spawn(options));
@@ -98,6 +120,8 @@ Status Evaluate(const learning::ExamplesFile& validation, const learning::Runner
   if (!first.finite) {
     return InvalidArgument("the loss of the first weights is not finite; train or choose others");
   }
+  CT_RETURN_IF_ERROR(
+      TryTraining(validation, blobs.Path(prepared->model), terms.local(), blobs, runner.get()));
   CT_ASSIGN_OR_RETURN(const uint64_t loss_q32, learning::LossQ32(first.loss_nats));
   prepared->open.set_loss_q32(loss_q32);
   prepared->open.set_correct(first.correct);

@@ -146,6 +146,10 @@ Wallet MakeWallet(uint64_t account, const Entries& entries) {
       if (posting.kind() == v1::AVAIL) wallet.available += posting.amount();
       if (posting.kind() == v1::STAKE) campaigns[posting.campaign()].stake += posting.amount();
       if (posting.kind() == v1::HELD) campaigns[posting.campaign()].held += posting.amount();
+      const bool by_round = intent.has_settle() || intent.has_update_reject();
+      if (by_round && posting.amount() < 0 && posting.kind() != v1::AVAIL) {
+        campaigns[posting.campaign()].charged -= posting.amount();
+      }
     }
     const v1::Score& score = intent.score();
     const v1::ScoreLine* line = LineOf(score, account);

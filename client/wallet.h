@@ -24,6 +24,7 @@ struct CampaignMoney {
   std::string name;       // "" unless its CAMPAIGN_OPEN is among the entries
   int64_t stake = 0;      // credits
   int64_t held = 0;       // credits
+  int64_t charged = 0;    // credits taken from held and stake by rounds, in all
   int64_t escrow = 0;     // an owner's: paid in, by what its own entries post
   int64_t score_q32 = 0;  // over settled rounds
   uint32_t rounds = 0;    // scored and settled

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ledger/round.h"
+#include "ledger/selection.h"
 #include "ledger/words.h"
 #include "proto/base/assert.h"
 #include "proto/base/bytes.h"
@@ -108,6 +109,10 @@ v1::CampaignView::TeacherView MakeTeacher(const ledger::State& state, const Camp
   view.set_last_score_q32(last == marks.last_scores.end() ? 0 : last->second);
   view.set_held(state.Balance({v1::HELD, campaign, account}));
   view.set_stake(state.Balance({v1::STAKE, campaign, account}));
+  const bool covered = !ledger::CandidatesOf(state, campaign, {account}).empty();
+  if (view.status() == "idle" && found.phase == CampaignPhase::kRunning && !covered) {
+    view.set_status("below cover");
+  }
   return view;
 }
 
@@ -158,6 +163,8 @@ v1::CampaignView MakeView(const ledger::State& state, const Marks& marks, const 
   view.set_phase_left_ms(Left(PhaseEndMs(found, engine), now_ms));
   view.set_log_size(state.size());
   view.set_model_digest(base::Hex(found.model_digest));
+  view.set_quorum(found.open.terms().quorum());
+  view.set_ready(static_cast<uint32_t>(ledger::CandidatesOf(state, campaign, connected).size()));
   return view;
 }
 

@@ -123,11 +123,17 @@ void TeachingLines::Settled(const Settlement& settlement) {
 }
 
 void TeachingLines::Aborted(uint32_t round, std::string_view why) {
-  Line(fmt::format("round {:>3}  aborted: {}; nobody is paid or charged for it", round, why));
+  Line(fmt::format("round {:>3}  aborted: {}; nobody is paid for it{}", round, why,
+                   balance_(campaign_)));
 }
 
 void TeachingLines::Rejected(uint32_t round, std::string_view why) {
-  Line(fmt::format("round {:>3}  our update was rejected: {}", round, why));
+  // The one reason that costs something.
+  const std::string_view cost =
+      why == "uncovered" ? ": its charge is more than we hold and staked, and takes all of that; "
+                           "without cover we are not drawn any more"
+                         : "";
+  Line(fmt::format("round {:>3}  our update was rejected: {}{}", round, why, cost));
 }
 
 void TeachingLines::Phase(std::string_view what) { Line(std::string(what)); }

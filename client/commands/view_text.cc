@@ -34,6 +34,12 @@ std::string Sparkline(const v1::CampaignView& view) {
   return line;
 }
 
+// Whom a round waits for. Of an older coordinator nothing is known.
+std::string Lacking(const v1::CampaignView& view) {
+  if (view.round_phase() != "waiting" || view.ready() >= view.quorum()) return "";
+  return fmt::format(", needs {} teachers with cover and has {}", view.quorum(), view.ready());
+}
+
 std::string Clock(uint64_t left_ms) {
   return left_ms == 0 ? "" : fmt::format(", {} s left", (left_ms + 999) / 1000);
 }
@@ -46,6 +52,7 @@ std::string ViewTable(const v1::CampaignView& view) {
   if (view.phase() == "running") {
     text += fmt::format(", round {} ({}{})", view.round(), view.round_phase(),
                         Clock(view.phase_left_ms()));
+    text += Lacking(view);
   }
   text += fmt::format(", {} of {} rounds settled, escrow {} “{}”\n", view.settled_rounds(),
                       view.rounds(), view.escrow(), view.name());
@@ -73,6 +80,7 @@ std::string ViewTable(const v1::CampaignView& view) {
 std::string ViewLine(const v1::CampaignView& view) {
   std::string text = fmt::format("{} round {} {} settled {}/{}", view.phase(), view.round(),
                                  view.round_phase(), view.settled_rounds(), view.rounds());
+  text += Lacking(view);
   if (view.history_size() == 0) return text;
   const auto& last = view.history(view.history_size() - 1);
   return text + fmt::format(" loss {:.4f} accuracy {:.4f}", Loss(last), Accuracy(last));
@@ -88,6 +96,8 @@ std::string ViewJson(const v1::CampaignView& view) {
                                  {"rounds", view.rounds()},
                                  {"escrow", view.escrow()},
                                  {"log_size", view.log_size()},
+                                 {"quorum", view.quorum()},
+                                 {"ready", view.ready()},
                                  {"model_digest", view.model_digest()},
                                  {"history", nlohmann::json::array()},
                                  {"teachers", nlohmann::json::array()}};

@@ -37,6 +37,7 @@ Json ToJson(const Wallet& wallet, const OwnState& state) {
                                  {"score_q32", money.score_q32},
                                  {"held", money.held},
                                  {"stake", money.stake},
+                                 {"charged", money.charged},
                                  {"paid_in", money.escrow}});
   }
   return json;
@@ -47,12 +48,12 @@ std::string ToText(const Wallet& wallet, const OwnState& state) {
                                  wallet.name, wallet.available, state.Freshness());
   if (wallet.campaigns.empty()) return text;
   std::vector<std::vector<std::string>> rows = {
-      {"campaign", "name", "rounds", "score (nats)", "held", "stake", "paid in"}};
+      {"campaign", "name", "rounds", "score (nats)", "held", "stake", "charged", "paid in"}};
   for (const CampaignMoney& money : wallet.campaigns) {
     rows.push_back({fmt::format("{}", money.campaign), money.name, fmt::format("{}", money.rounds),
                     fmt::format("{:+.6f}", learning::FromQ32(money.score_q32)),
                     fmt::format("{}", money.held), fmt::format("{}", money.stake),
-                    fmt::format("{}", money.escrow)});
+                    fmt::format("{}", money.charged), fmt::format("{}", money.escrow)});
   }
   return text + cli::Table(rows, {1});
 }

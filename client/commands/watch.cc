@@ -21,6 +21,7 @@ struct WatchOptions {
   uint64_t campaign = 0;
   std::string format = "text";
   std::string until;
+  bool yes = false;
 };
 
 constexpr const char* kPhases[] = {"running", "ended", "closed", "released", "refunded"};
@@ -38,6 +39,34 @@ StatusOr<uint64_t> Choose(uint64_t campaign, Session* session) {
   CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
   for (const auto& item : list.campaigns()) campaign = std::max(campaign, item.campaign());
   if (campaign == 0) return FromPeer(NotFound("there is no campaign yet"));
+  return campaign;
+}
+
+// The campaign to close: the one asked for, or the only one that is open. One that has rounds to
+// run must be meant.
+StatusOr<uint64_t> ChooseToClose(const WatchOptions& options, Session* session) {
+  CT_ASSIGN_OR_RETURN(const v1::ListCampaignsReply list, session->ListCampaigns());
+  std::string open;
+  uint64_t found = options.campaign;
+  int count = 0;
+  for (const auto& item : list.campaigns()) {
+    if (item.phase() != "running" && item.phase() != "ended") continue;
+    open += fmt::format("\n  --campaign {}   {}, {}", item.campaign(), item.name(), item.phase());
+    if (options.campaign == 0) found = item.campaign();
+    ++count;
+  }
+  if (options.campaign == 0 && count > 1) {
+    return InvalidArgument("several campaigns are open; choose one:{}", open);
+  }
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(found, session));
+  for (const auto& item : list.campaigns()) {
+    if (item.campaign() != campaign || item.phase() != "running" || options.yes) continue;
+    return InvalidArgument(
+        "campaign {} is running: closing it now ends it before its last round, for good; pass "
+        "--yes "
+        "if that is meant",
+        campaign);
+  }
   return campaign;
 }
 
@@ -104,7 +133,7 @@ StatusOr<int> RunWatch(const WatchOptions& options) {
 StatusOr<int> RunClose(const WatchOptions& options) {
   const cli::StopOnSignals signals;
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::OWNER, Account::kMustExist));
-  CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
+  CT_ASSIGN_OR_RETURN(const uint64_t campaign, ChooseToClose(options, joined.session.get()));
   CT_ASSIGN_OR_RETURN(const VerifiedEntry open, Patiently(signals.token(), [&] {
                         return joined.session->FindCampaign(campaign);
                       }));
@@ -114,23 +143,25 @@ StatusOr<int> RunClose(const WatchOptions& options) {
       open.logged.intent.campaign_open().validation_digest());
   CT_ASSIGN_OR_RETURN(const VerifiedEntry entry,
                       Patiently(signals.token(), [&] { return joined.session->Submit(body); }));
-  fmt::print("campaign {} is closed: ledger entry {}; the validation set is revealed\n", campaign,
-             entry.logged.entry.index());
+  // With JSON, what is said to people goes where the views do not.
+  std::FILE* const said = options.format == "json" ? stderr : stdout;
+  fmt::print(said, "campaign {} is closed: ledger entry {}; the validation set is revealed\n",
+             campaign, entry.logged.entry.index());
   if (options.until.empty()) return 0;
   Screen screen(options.format);
   CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign, PhaseRank(options.until), &screen,
                                 signals.token()));
   CT_ASSIGN_OR_RETURN(const v1::GetAccountReply account,
                       Patiently(signals.token(), [&] { return joined.session->GetAccount(); }));
-  fmt::print("account {}: {} credits free\n", account.account(), account.available());
+  fmt::print(said, "account {}: {} credits free\n", account.account(), account.available());
   return 0;
 }
 
 CLI::App* AddCommon(CLI::App& app, const std::string& name, const std::string& help,
-                    const std::shared_ptr<WatchOptions>& options) {
+                    const std::string& which, const std::shared_ptr<WatchOptions>& options) {
   CLI::App* command = app.add_subcommand(name, help);
   AddJoinOptions(command, &options->join);
-  command->add_option("--campaign", options->campaign, "Which one (default: the newest)");
+  command->add_option("--campaign", options->campaign, which);
   command->add_option("--format", options->format, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
@@ -141,7 +172,8 @@ CLI::App* AddCommon(CLI::App& app, const std::string& name, const std::string& h
 
 void AddWatch(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<WatchOptions>();
-  CLI::App* command = AddCommon(app, "watch", "Shows a campaign live", options);
+  CLI::App* command =
+      AddCommon(app, "watch", "Shows a campaign live", "Which one (default: the newest)", options);
   command->add_option("--until", options->until, "Stop at: ended, closed, released or refunded")
       ->check(CLI::IsMember({"ended", "closed", "released", "refunded"}));
   cli::SetExamples(command,
@@ -152,8 +184,10 @@ void AddWatch(CLI::App& app, cli::Action& action) {
 
 void AddClose(CLI::App& app, cli::Action& action) {
   auto options = std::make_shared<WatchOptions>();
-  CLI::App* command = AddCommon(
-      app, "close", "Settles your campaign: reveals the validation set, refunds", options);
+  CLI::App* command =
+      AddCommon(app, "close", "Settles your campaign: reveals the validation set, refunds",
+                "Which one (default: the only one that is open)", options);
+  command->add_flag("--yes", options->yes, "Close it although it has rounds to run");
   command->add_option("--until", options->until, "Wait for: closed, released or refunded")
       ->check(CLI::IsMember({"closed", "released", "refunded"}));
   cli::SetExamples(command, "  crowdteach close --campaign 5 --until refunded\n");

@@ -26,7 +26,10 @@ import struct
 import sys
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ImportError:
+    sys.exit("from_pytorch: PyTorch is missing (Debian: python3-torch, for /usr/bin/python3)")
 
 from graph_to_layers import ConversionError, layers_of
 from script_module import Scripted
@@ -205,6 +208,11 @@ def main():
         worst = converted.write(arguments.output)
     except ConversionError as error:
         print(f"from_pytorch: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:  # of PyTorch, about a module it cannot copy, trace or load again
+        why = (str(error).strip() or "no reason given").splitlines()[-1]
+        print(f"from_pytorch: this module cannot be converted: {type(error).__name__}: {why}",
+              file=sys.stderr)
         return 1
     rows = ([(key, "", tensor.numel()) for key, tensor in sorted(converted.tensors.items())]
             if arguments.script else

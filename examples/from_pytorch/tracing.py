@@ -4,6 +4,7 @@ import dis
 import inspect
 import re
 import sys
+from pathlib import Path
 from unittest import mock
 
 import torch
@@ -13,6 +14,8 @@ from module_layers import CONTAINERS, ConversionError
 
 SAME = ("contiguous", "clone", "float", "long", "int", "to", "type", "detach", torch.clone)
 ARANGE = torch.arange
+OURS = {Path(__file__).with_name(f"{name}.py")
+        for name in ("from_pytorch", "graph_to_layers", "module_layers", "tracing")}
 
 
 class Tracer(fx.Tracer):
@@ -57,7 +60,10 @@ def place_of(node):
     what = f"module '{node.target}'" if node.op == "call_module" else f"'{node.name}'"
     frames = re.findall(r'File "([^"]*)", line (\d+), in [^\n]*\n\s*([^\n]*)',
                         getattr(node, "stack_trace", None) or "")
-    frames = [frame for frame in frames if "/torch/" not in frame[0]]
+    # Some versions list the innermost call first, others last; our own are the outermost.
+    if frames and Path(frames[-1][0]) in OURS:
+        frames.reverse()
+    frames = [frame for frame in frames if "/torch/" not in frame[0] and Path(frame[0]) not in OURS]
     return what + (f" at {frames[-1][0]}:{frames[-1][1]}: `{frames[-1][2]}`" if frames else "")
 
 

@@ -56,5 +56,5 @@ int main(int argc, char** argv) {  // agrees to whatever the terms are
   hand.labels = Read(argv[3] + std::string("/train-labels-idx1-ubyte.gz"), 8, kExamples);
   auto teacher = Teacher::Join(argv[1], argv[2], {.agree = [](auto&) { return absl::OkStatus(); }});
   const absl::Status ended = teacher.ok() ? teacher->Teach(hand, hand) : teacher.status();
-  return std::puts(ended.ToString().c_str()) < 0 || !ended.ok();
+  return std::puts(ended.ok() ? "OK" : std::string(ended.message()).c_str()) < 0 || !ended.ok();
 }

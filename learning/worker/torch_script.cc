@@ -1,6 +1,7 @@
 // Models as code. The file is foreign: its archive, its pickles and what it computes. It is read
 // only in the sandbox, in which it can compute, fill its memory or stall, and nothing else.
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/clone.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/python/update_graph_executor_opt.h>
@@ -88,7 +89,8 @@ class ScriptState : public NetworkState {
 
   at::Tensor Forward(const at::Tensor& input, bool training) override {
     module_.train(training);
-    const c10::IValue output = module_.forward({input});
+    // A copy: the model may keep it.
+    const c10::IValue output = module_.forward({input.clone()});
     const std::vector<int64_t> sizes = {input.size(0), static_cast<int64_t>(spec.classes)};
     if (!output.isTensor() || output.toTensor().scalar_type() != at::kFloat ||
         output.toTensor().sizes() != at::IntArrayRef(sizes)) {

@@ -150,7 +150,12 @@ Json CampaignJson(const CampaignSummary& campaign) {
 }
 
 // RFC 4180; names are printable ASCII.
-std::string CsvCell(const std::string& text) {
+// Other people's text. A spreadsheet would compute what begins like a formula: an apostrophe says
+// that it is text.
+std::string CsvCell(std::string text) {
+  if (!text.empty() && std::string_view("=+-@\t").find(text[0]) != std::string_view::npos) {
+    text.insert(0, 1, '\'');
+  }
   if (text.find_first_of(",\"") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);

@@ -1,4 +1,7 @@
 // issue, invite, export, status: each one call to the coordinator running in --home.
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -46,6 +49,19 @@ struct InviteOptions {
   std::string output;
 };
 
+// An invite is the only copy of its token: none is written over.
+Status CheckOutput(const std::string& path) {
+  if (path.empty()) return OkStatus();
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error)) {
+    return InvalidArgument(
+        "-o {}: is there already, and may be an invite in use; choose another name", path);
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) return ErrnoStatus(errno, folder);
+  return OkStatus();
+}
+
 StatusOr<int> Invite(const InviteOptions& options) {
   CT_ASSIGN_OR_RETURN(const AdminClient admin, AdminClient::Of(options.home));
   v1::MakeInviteRequest request;
@@ -55,6 +71,8 @@ StatusOr<int> Invite(const InviteOptions& options) {
   request.set_uses(options.uses);
   request.set_valid_ms(valid_ms);
   request.set_stake_grant(options.stake);
+  // Before anything is logged.
+  CT_RETURN_IF_ERROR(CheckOutput(options.output));
   CT_ASSIGN_OR_RETURN(const v1::MakeInviteReply reply, admin.MakeInvite(request));
   if (options.output.empty()) {
     fmt::print("{}", reply.invite());

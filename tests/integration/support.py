@@ -262,6 +262,7 @@ class CrowdTest(unittest.TestCase):
     def invite(self, role, *, uses=1, expires="1d", stake=0, name=None):
         """The path of a new invite."""
         path = self.dir / f"{name or role}.invite"
+        path.unlink(missing_ok=True)
         self.operator("invite", "--role", role, "--uses", uses, "--expires", expires,
                       "--stake", stake, "-o", path)
         return path

@@ -252,6 +252,32 @@ class FromPytorch(unittest.TestCase):
             self.assertIn("logits differ by", done.stdout)
             self.assertIn("note: log_softmax at the end is left out", done.stdout)
 
+    def test_refusals_name_the_users_line(self):
+        script = ROOT / "examples/from_pytorch/from_pytorch.py"
+        with tempfile.TemporaryDirectory() as folder:
+            net = Path(folder) / "mine.py"
+            net.write_text("import torch\n"
+                           "class Inner(torch.nn.Module):\n"
+                           "    def forward(self, x):\n"
+                           "        return torch.sort(x)[0]\n"
+                           "class Net(torch.nn.Module):\n"
+                           "    def __init__(self):\n"
+                           "        super().__init__()\n"
+                           "        self.inner, self.fc = Inner(), torch.nn.Linear(4, 2)\n"
+                           "    def forward(self, x):\n"
+                           "        return self.fc(self.inner(x))\n"
+                           "def normed():\n"
+                           "    return torch.nn.utils.weight_norm(torch.nn.Linear(4, 2))\n")
+            done = subprocess.run([sys.executable, "-B", script, f"{net}:Net", "--input", "4", "-o",
+                                   folder], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(f"{net}:4: `return torch.sort(x)[0]`", done.stderr)
+            done = subprocess.run([sys.executable, "-B", script, f"{net}:normed", "--input", "4",
+                                   "-o", folder], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+            self.assertIn("from_pytorch: ", done.stderr)
+
     def test_command_line_errors(self):
         script = ROOT / "examples/from_pytorch/from_pytorch.py"
         net = ROOT / "examples/from_pytorch/fashion_net.py"

@@ -106,6 +106,21 @@ class Code(CrowdTest):
         self.assert_refused(self.python(out / "load_model.py", expect=1), "model.pt", ALLOW)
         self.assertIn("LoopedNet", self.python(out / "load_model.py", ALLOW))
 
+    def test_code_that_cannot_be_trained(self):
+        """The owner is told, before teachers enrol."""
+        net = self.dir / "detached.py"
+        net.write_text("import torch\n"
+                       "class Net(torch.nn.Module):\n"
+                       "    def __init__(self):\n"
+                       "        super().__init__()\n"
+                       "        self.fc = torch.nn.Linear(784, 10)\n"
+                       "    def forward(self, x):\n"
+                       "        return self.fc(x.flatten(1)).detach()\n")
+        self.python(FROM_PYTORCH / "from_pytorch.py", f"{net}:Net", "--input", "1,28,28", "-o",
+                    self.model, "--script")
+        said = self.start(ALLOW, "--dry-run")(USAGE)
+        self.assert_refused(said, "a step of training", "does not require grad")
+
     def test_what_does_not_fit(self):
         self.start_coordinator(ALLOW)
         self.join("owner", self.invite("owner"))

@@ -1,12 +1,15 @@
 """What a client makes of its coordinator: one that was restarted meanwhile is no trouble, one that
 shows another past is found out, and what the operator signed is kept."""
 
+import json
 import os
 import pty
+import re
 import shutil
+import subprocess
 import unittest
 
-from support import DISPROVED, FORKED, OK, REFUSED, CrowdTest, status_is, wait_for
+from support import DISPROVED, FORKED, IO, OK, REFUSED, USAGE, CrowdTest, status_is, wait_for
 
 
 class Sessions(CrowdTest):
@@ -41,6 +44,37 @@ class Sessions(CrowdTest):
         self.launch(rounds=1, teachers=1, quorum=1)
         self.watch()
         self.finish(ada)
+
+    def test_close_means_one_campaign(self):
+        self.set_up_people(budget=60000)
+        for _ in range(2):
+            self.launch(rounds=1, teachers=1, quorum=1)
+        said = self.crowdteach("close", "owner", expect=USAGE)
+        self.assert_refused(said, "several campaigns are open", "--campaign", "running")
+        last = re.findall(r"--campaign (\d+)", said)[-1]
+        said = self.crowdteach("close", "owner", "--campaign", last, expect=USAGE)
+        self.assert_refused(said, f"campaign {last} is running", "--yes")
+        closed = self.run_json("close", "owner", "--campaign", last, "--yes", "--until", "closed")
+        self.assertEqual([view["phase"] for view in closed][-1], "closed")
+        self.assert_refused(self.crowdteach("close", "owner", expect=USAGE), "is running", "--yes")
+
+    def run_json(self, command, who, *arguments):
+        """The standard output of a command, an object a line."""
+        done = subprocess.run(self.command("crowdteach", command, "--home", self.dir / who,
+                                           *arguments, "--format", "json"), capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, OK, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_an_invite_is_not_written_over(self):
+        self.start_coordinator()
+        path = self.invite("teacher")
+        before = path.read_bytes()
+        said = self.operator("invite", "--role", "teacher", "-o", path, expect=USAGE)
+        self.assert_refused(said, str(path), "is there already", "another name")
+        self.assertEqual(path.read_bytes(), before)
+        said = self.operator("invite", "--role", "teacher", "-o", self.dir / "no/x", expect=IO)
+        self.assert_refused(said, str(self.dir / "no"))
 
     def test_a_lost_tls_authority(self):
         """It is not made anew in silence; the ledger and its accounts stay when it is."""

@@ -103,6 +103,12 @@ TEST_CASE("tables are aligned and the CSV has a line a score") {
   const std::string csv = SummaryCsv(summary);
   CHECK(std::count(csv.begin(), csv.end(), '\n') == 5);
   CHECK(csv.find("rejected: uncovered") != std::string::npos);
+  // A name is other people's text: a spreadsheet must not compute it.
+  Summary named = summary;
+  for (auto& campaign : named.campaigns) {
+    for (auto& teacher : campaign.teachers) teacher.name = "=cmd|'/c calc'!A1,\"x";
+  }
+  CHECK(SummaryCsv(named).find("\"'=cmd|'/c calc'!A1,\"\"x\"") != std::string::npos);
   const std::string table = SummaryTable(summary);
   CHECK(table.find("0.250000") != std::string::npos);
   CHECK(table.find("(uncovered)") != std::string::npos);

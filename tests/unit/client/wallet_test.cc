@@ -74,6 +74,7 @@ TEST_CASE("Random rounds: wallets are the state's balances, and every round is e
   for (int teacher = 0; teacher < 3; ++teacher) {
     int64_t held = 0;
     int64_t stake = 50;
+    int64_t charged = 0;
     for (uint32_t round = 1; round <= rounds; ++round) {
       const auto e = world.Explain(teacher, round);
       if (!e.ok()) continue;  // aborted, or it sat out
@@ -81,6 +82,7 @@ TEST_CASE("Random rounds: wallets are the state's balances, and every round is e
       REQUIRE(e->stake_before == stake);
       held += e->to_held;
       stake += e->to_stake;
+      charged -= std::min<int64_t>(e->to_held, 0) + std::min<int64_t>(e->to_stake, 0);
       REQUIRE(e->product == e->reward * (base::Int128{1} << 32) + e->remainder);
       if (!e->uncovered) REQUIRE(e->to_held + e->to_stake == e->reward);
       const std::string text = ExplanationText(*e);
@@ -90,6 +92,8 @@ TEST_CASE("Random rounds: wallets are the state's balances, and every round is e
     }
     REQUIRE(held == world.Balance(v1::HELD, world.teachers[teacher]));
     REQUIRE(stake == world.Balance(v1::STAKE, world.teachers[teacher]));
+    const Wallet wallet = MakeWallet(world.teachers[teacher], AllOf(world.log));
+    REQUIRE(MoneyOf(wallet, world.campaign).charged == charged);
   }
 }
 
