@@ -89,7 +89,7 @@ Status TakeCode(const CampaignFile& file, const learning::ModelCode& code,
 
 // One step of the terms' training and one gradient: a model that fails at either would otherwise be
 // found out by teachers who have enrolled.
-Status TryTraining(const learning::ExamplesFile& validation, const std::string& weights_path,
+Status CheckTrains(const learning::ExamplesFile& validation, const std::string& weights_path,
                    const v1::LocalTerms& local, const ledger::ArtifactStore& blobs,
                    learning::ModelRunner* runner) {
   learning::TrainRequest request{.weights_path = weights_path,
@@ -121,7 +121,7 @@ Status Evaluate(const learning::ExamplesFile& validation, const learning::Runner
     return InvalidArgument("the loss of the first weights is not finite; train or choose others");
   }
   CT_RETURN_IF_ERROR(
-      TryTraining(validation, blobs.Path(prepared->model), terms.local(), blobs, runner.get()));
+      CheckTrains(validation, blobs.Path(prepared->model), terms.local(), blobs, runner.get()));
   CT_ASSIGN_OR_RETURN(const uint64_t loss_q32, learning::LossQ32(first.loss_nats));
   prepared->open.set_loss_q32(loss_q32);
   prepared->open.set_correct(first.correct);
