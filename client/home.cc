@@ -33,29 +33,44 @@ Home::Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs)
 
 Home::~Home() = default;
 
-StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
-  CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Open(path));
+StatusOr<std::unique_ptr<Home>> Home::Make(ledger::KeyHome home) {
   for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
-    CT_RETURN_IF_ERROR(ledger::MakePrivateFolder(path + folder));
+    CT_RETURN_IF_ERROR(ledger::MakePrivateFolder(home.path() + folder));
   }
-  CT_ASSIGN_OR_RETURN(auto blobs, ledger::ArtifactStore::Open(path + "/blobs"));
+  std::unique_ptr<ledger::ArtifactStore> blobs;
+  // Opening it tidies up, which is not for us to do under another process.
+  if (home.locked()) {
+    CT_ASSIGN_OR_RETURN(blobs, ledger::ArtifactStore::Open(home.path() + "/blobs"));
+  }
   return std::unique_ptr<Home>(new Home(std::move(home), std::move(blobs)));
 }
 
-Status Home::SaveInvite(std::string_view text) {
-  return base::WriteFileDurably(path() + "/invite.toml", text, kPrivate);
+StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
+  CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Open(path));
+  return Make(std::move(home));
 }
 
+StatusOr<std::unique_ptr<Home>> Home::Look(const std::string& path) {
+  CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Look(path));
+  return Make(std::move(home));
+}
+
+Status Home::Write(const std::string& name, std::string_view bytes) {
+  const std::string file = path() + "/" + name;
+  if (!working()) return OkStatus();
+  return bytes.empty() ? RemoveIfThere(file) : base::WriteFileDurably(file, bytes, kPrivate);
+}
+
+Status Home::SaveInvite(std::string_view text) { return Write("invite.toml", text); }
+
 Status Home::SaveServer(const std::string& address) {
-  if (address.empty()) return RemoveIfThere(path() + "/server");
-  return base::WriteFileDurably(path() + "/server", address + "\n", kPrivate);
+  return Write("server", address.empty() ? "" : address + "\n");
 }
 
 Status Home::SaveAddresses(const std::vector<std::string>& addresses) {
-  if (addresses.empty()) return RemoveIfThere(path() + "/addresses");
   std::string text;
   for (const std::string& address : addresses) text += address + "\n";
-  return base::WriteFileDurably(path() + "/addresses", text, kPrivate);
+  return Write("addresses", text);
 }
 
 StatusOr<std::vector<std::string>> Home::LoadAddresses() const {
@@ -71,7 +86,7 @@ StatusOr<std::vector<std::string>> Home::LoadAddresses() const {
 }
 
 Status Home::SaveFetched(uint64_t next_index) {
-  return base::WriteFileDurably(path() + "/fetched", fmt::format("{}\n", next_index), kPrivate);
+  return Write("fetched", fmt::format("{}\n", next_index));
 }
 
 StatusOr<uint64_t> Home::LoadFetched() const {
@@ -90,11 +105,7 @@ StatusOr<std::string> Home::LoadInvite() const {
 }
 
 Status Home::SavePending(const std::optional<v1::SignedIntent>& intent) {
-  const std::string file = path() + "/pending";
-  if (intent.has_value()) {
-    return base::WriteFileDurably(file, ledger::Encode(*intent), kPrivate);
-  }
-  return RemoveIfThere(file);
+  return Write("pending", intent.has_value() ? ledger::Encode(*intent) : "");
 }
 
 StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
@@ -113,9 +124,7 @@ StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
   return std::optional<v1::SignedIntent>(*std::move(intent));
 }
 
-Status Home::SaveHead(std::string_view note) {
-  return base::WriteFileDurably(path() + "/head", note, kPrivate);
-}
+Status Home::SaveHead(std::string_view note) { return Write("head", note); }
 
 Status Home::DamagedHead(std::string_view how) const {
   return Unavailable(

@@ -1,4 +1,4 @@
-// A person's home directory (mode 0700), one process at a time:
+// A person's home directory (mode 0700). One process at a time works in it; others may look on:
 //   key            the account's Ed25519 seed, mode 0600
 //   invite.toml    the invite last used: where the coordinator is, and whom to trust
 //   server         where --server says that the coordinator is
@@ -45,11 +45,18 @@ class Home {
   // Makes the directory and the key if need be. kUnavailable: another process uses it.
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<std::unique_ptr<Home>> Open(const std::string& path);
+  // Looks on: the same, but beside a process that works in it. Then, and after LetOthersWork, what
+  // that process keeps (invite, server, addresses, head, fetched) is left as it is: saving it does
+  // nothing. Receipts, statements and evidence are kept: each is true whoever wrote it. What is in
+  // flight, and blobs, are only for the one that works.
+  static StatusOr<std::unique_ptr<Home>> Look(const std::string& path);
+  bool working() const { return home_.locked(); }
+  void LetOthersWork() { home_.Unlock(); }
   ~Home();
 
   const std::string& path() const { return home_.path(); }
   const ledger::SigningKey& key() const { return home_.key(); }
-  ledger::ArtifactStore& blobs() { return *blobs_; }
+  ledger::ArtifactStore& blobs() { return *blobs_; }  // of the one that works
 
   Status SaveInvite(std::string_view text);
   // kNotFound: none yet.
@@ -88,12 +95,15 @@ class Home {
 
  private:
   Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs);
+  static StatusOr<std::unique_ptr<Home>> Make(ledger::KeyHome home);
+  // Of a file that only the one that works keeps.
+  Status Write(const std::string& name, std::string_view bytes);
   std::string ReceiptPath(uint64_t index) const;
   std::string RoundPath(uint64_t campaign, uint32_t round) const;
 
   ledger::KeyHome home_;
-  std::unique_ptr<ledger::ArtifactStore> blobs_;
-  LogClock log_clock_;  // for as long as the process lives
+  std::unique_ptr<ledger::ArtifactStore> blobs_;  // none beside a process that works here
+  LogClock log_clock_;                            // for as long as the process lives
 };
 
 }  // namespace crowdteach::client

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "proto/base/bytes.h"
+#include "proto/base/exit_codes.h"
 #include "proto/base/file.h"
 #include "proto/wire/certificates.h"
 #include "proto/wire/invite.h"
@@ -47,6 +49,17 @@ Status CheckRole(const JoinOptions& options, v1::Role wanted, v1::Role role) {
       wire::RoleName(role));
 }
 
+// With the name asked for. Where none was, two users of one name are told apart by their keys.
+Status Register(const JoinOptions& options, const wire::Invite& invite, const Home& home,
+                Session* session) {
+  CT_ASSIGN_OR_RETURN(const auto token, ledger::SigningKey::FromSeed(invite.token_seed));
+  if (!options.name.empty()) return session->Register(token, invite.index, options.name);
+  const Status refused = session->Register(token, invite.index, DefaultName());
+  if (!absl::IsFailedPrecondition(refused) || !IsFromPeer(refused)) return refused;
+  const std::string key = base::Hex(home.key().public_key()).substr(0, 4);
+  return session->Register(token, invite.index, fmt::format("{}-{}", DefaultName(), key));
+}
+
 }  // namespace
 
 std::string JoinOptions::DefaultHome() {
@@ -61,7 +74,8 @@ std::string DefaultName() {
 
 StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account) {
   Joined joined;
-  CT_ASSIGN_OR_RETURN(joined.home, Home::Open(options.home));
+  CT_ASSIGN_OR_RETURN(joined.home, account == Account::kLookOn ? Home::Look(options.home)
+                                                               : Home::Open(options.home));
   CT_ASSIGN_OR_RETURN(const FoundInvite found, FindInvite(options, *joined.home));
   const wire::Invite& invite = found.invite;
   joined.session_options = {options.server, invite.addresses, invite.ca_pem, invite.log_vkey};
@@ -75,15 +89,13 @@ StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account
     return joined;
   }
   if (session->account() == 0) {
-    if (account == Account::kMustExist) {
+    if (account == Account::kMustExist || account == Account::kLookOn) {
       return FailedPrecondition("{} has no account yet; open one with: crowdteach join",
                                 options.home);
     }
     // Before the invite is used up for something else.
     CT_RETURN_IF_ERROR(CheckRole(options, role, invite.role));
-    CT_ASSIGN_OR_RETURN(const auto token, ledger::SigningKey::FromSeed(invite.token_seed));
-    CT_RETURN_IF_ERROR(session->Register(token, invite.index,
-                                         options.name.empty() ? DefaultName() : options.name));
+    CT_RETURN_IF_ERROR(Register(options, invite, *joined.home, session));
   }
   // Only now: an invite that is no good must not replace one that is.
   if (found.is_new) {

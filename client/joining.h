@@ -16,10 +16,9 @@ struct JoinOptions {
   std::string home;
   std::string invite_path;  // empty: the invite kept in the home
   std::string server;       // empty: where the invite, or the coordinator since, says
-  std::string name;         // of a new account; empty: the user's
+  std::string name;         // of a new account; empty: the user's, or what is free beside it
 };
-// The user's name.
-std::string DefaultName();
+std::string DefaultName();  // the user's
 
 struct Joined {
   std::unique_ptr<Home> home;
@@ -29,6 +28,7 @@ struct Joined {
 enum class Account {
   kMayOpen,    // with the invite, if there is none yet
   kMustExist,  // looking at something uses up no invite
+  kLookOn,     // the same, and nothing is signed: also beside a process that works in the home
   kNotNeeded,  // only public things are looked at: the invite, even a new one, is left as it is
 };
 // `role`: what the command needs; the message says whom to ask for such an invite.

@@ -72,16 +72,22 @@ Status TakeCode(const CampaignFile& file, const learning::ModelCode& code,
   const std::string path = file.ModelCodePath();
   const std::string copy = blobs->TemporaryPath();
   std::error_code error;
-  std::filesystem::copy_file(path, copy, error);
+  const uintmax_t size_bytes = std::filesystem::file_size(path, error);
+  const bool same_size = !error && size_bytes == code.size_bytes;
+  if (same_size) std::filesystem::copy_file(path, copy, error);
   if (error) {
     return Annotate(ErrnoStatus(error.value(), path),
                     "the model's code, beside " + file.model_path);
   }
+  if (!same_size) {
+    return InvalidArgument("{}: {} bytes, but {} names code of {}: make both anew", path,
+                           size_bytes, file.model_path, code.size_bytes);
+  }
   CT_ASSIGN_OR_RETURN(const ledger::BlobName blob, blobs->Adopt(base::BlobKind::kCode, copy));
-  if (blob.digest != code.digest || blob.size_bytes != code.size_bytes) {
-    return InvalidArgument(
-        "{}: {} bytes with digest {} are not the code that {} names: make both anew", path,
-        blob.size_bytes, base::Hex(blob.digest), file.model_path);
+  if (blob.digest != code.digest) {
+    CT_RETURN_IF_ERROR(blobs->Remove(blob.digest));
+    return InvalidArgument("{}: its digest is {}, but {} names another code: make both anew", path,
+                           base::Hex(blob.digest), file.model_path);
   }
   prepared->code = blob.digest;
   return OkStatus();

@@ -297,7 +297,7 @@ Status Teaching::Take(const Arrived& arrived) {
       CT_RETURN_IF_ERROR(home_->SaveReceipt(entry.logged.entry.index(), entry.receipt));
       leaving_.Kept(notice.round());
       observer_.Rejected(notice.round(),
-                         ledger::InWords(entry.logged.intent.update_reject().reason()));
+                         ledger::WhyRejected(entry.logged.intent.update_reject().reason()));
       return OkStatus();
     }
     case v1::Notice::CAMPAIGN_ENDED:

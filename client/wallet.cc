@@ -78,9 +78,9 @@ Status NoScore(const RoundEntries& found, uint64_t account, uint64_t campaign, u
   const std::string what = fmt::format("round {} of campaign {}", round, campaign);
   if (found.reject != nullptr) {
     return FailedPrecondition(
-        "{} did not score account {}: its update was rejected ({}, entry {}); nothing was paid or "
+        "{} did not score account {}: its update was rejected ({}; entry {}); nothing was paid or "
         "charged",
-        what, account, ledger::InWords(found.reject->intent.update_reject().reason()),
+        what, account, ledger::WhyRejected(found.reject->intent.update_reject().reason()),
         found.reject->entry.index());
   }
   if (found.commit != nullptr) {
@@ -89,7 +89,9 @@ Status NoScore(const RoundEntries& found, uint64_t account, uint64_t campaign, u
         "or charged so far",
         what, account);
   }
-  return NotFound("no receipt of {} that concerns account {} is in the home", what, account);
+  return NotFound(
+      "no receipt of {} concerns account {}: it was not drawn for it, or the round is not over",
+      what, account);
 }
 
 // What the rule makes of the score, given what the account had.

@@ -17,6 +17,15 @@ StatusOr<SigningKey> LoadOrMakeKey(const std::string& path) {
   return SigningKey::Load(path);
 }
 
+// The lock of the home, made if need be; closed: another process has it.
+StatusOr<FileHandle> Lock(const std::string& path) {
+  constexpr const char* kOurs[] = {"lock", "key"};
+  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
+  CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(path + "/lock", O_RDWR | O_CREAT, 0600));
+  if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) lock.Close();
+  return lock;
+}
+
 }  // namespace
 
 Status MakePrivateFolder(const std::string& path) {
@@ -30,16 +39,22 @@ Status MakePrivateFolder(const std::string& path) {
 }
 
 StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
-  constexpr const char* kOurs[] = {"lock", "key"};
-  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
-  CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(path + "/lock", O_RDWR | O_CREAT, 0600));
-  if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) {
+  CT_ASSIGN_OR_RETURN(FileHandle lock, Lock(path));
+  if (lock.fd() < 0) {
     return Unavailable(
         "another crowdteach is using {}; one key is one person: wait for it, "
         "or pass another --home",
         path);
   }
   CT_ASSIGN_OR_RETURN(SigningKey key, LoadOrMakeKey(path + "/key"));
+  return KeyHome(path, std::move(lock), std::move(key));
+}
+
+StatusOr<KeyHome> KeyHome::Look(const std::string& path) {
+  CT_ASSIGN_OR_RETURN(FileHandle lock, Lock(path));
+  const std::string key_path = path + "/key";
+  CT_ASSIGN_OR_RETURN(SigningKey key,
+                      lock.fd() >= 0 ? LoadOrMakeKey(key_path) : SigningKey::Load(key_path));
   return KeyHome(path, std::move(lock), std::move(key));
 }
 

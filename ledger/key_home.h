@@ -16,6 +16,11 @@ class KeyHome {
   // Makes folder and key if need be. kUnavailable: another process uses it, or it is no folder.
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<KeyHome> Open(const std::string& path);
+  // The same beside another process, too: it is then not `locked`, and makes no key.
+  static StatusOr<KeyHome> Look(const std::string& path);
+
+  bool locked() const { return lock_.fd() >= 0; }
+  void Unlock() { lock_.Close(); }
 
   const std::string& path() const { return path_; }
   const SigningKey& key() const { return key_; }
@@ -24,7 +29,7 @@ class KeyHome {
   KeyHome(std::string path, FileHandle lock, SigningKey key)
       : path_(std::move(path)), lock_(std::move(lock)), key_(std::move(key)) {}
   std::string path_;
-  FileHandle lock_;  // the kernel releases it, whatever our end
+  FileHandle lock_;  // closed: not ours; the kernel releases it, whatever our end
   SigningKey key_;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ledger/canonical.h"
+#include "server/account_names.h"
 #include "server/coordinator_impl.h"
 
 namespace crowdteach::server {
@@ -88,8 +89,12 @@ StatusOr<uint64_t> Coordinator::Impl::DraftForeign(const v1::SignedIntent& signe
                                                    Batch* batch) {
   CT_ASSIGN_OR_RETURN(const v1::Intent intent, ledger::DecodeIntent(signed_intent.payload()));
   if (const auto index = FindLogged(intent, signed_intent, *batch)) return *index;
-  if (intent.has_campaign_open()) {
+  if (intent.has_campaign_open() || intent.has_account_open()) {
     CT_RETURN_IF_ERROR(log->state().Postings(signed_intent, batch->now_ms).status());
+  }
+  // Of whoever has an invite: nobody else learns who is here.
+  if (intent.has_account_open()) {
+    CT_RETURN_IF_ERROR(CheckNewName(log->state(), intent.account_open().name()));
   }
   // Under the lock, so that no sweep comes between this and the commit.
   CT_RETURN_IF_ERROR(CheckArtifacts(intent));

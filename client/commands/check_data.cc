@@ -107,6 +107,12 @@ Status CheckData(const CheckOptions& options, const learning::RunnerOptions& run
                       ReadData(options.data, report->terms.data()));
   report->summary = learning::Summarise(data, report->terms.data());
   report->hints = learning::Hints(*report->summary, report->terms.data());
+  if (report->summary->count > report->terms.max_examples()) {
+    report->hints.push_back(
+        fmt::format("the campaign counts at most {} examples of a teacher; all {} are trained on, "
+                    "and the rest weigh nothing",
+                    report->terms.max_examples(), report->summary->count));
+  }
   if (text) fmt::print("{}", SummaryText(*report));
   std::fflush(stdout);
   CT_ASSIGN_OR_RETURN(report->trial,

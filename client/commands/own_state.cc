@@ -17,7 +17,7 @@ Status Refresh(const OwnOptions& options, OwnState* state) {
     state->fresh = absl::CancelledError("not asked: --offline");
     return OkStatus();
   }
-  const StatusOr<Joined> joined = Join(options.join, v1::ROLE_UNSPECIFIED, Account::kMustExist);
+  const StatusOr<Joined> joined = Join(options.join, v1::ROLE_UNSPECIFIED, Account::kLookOn);
   state->fresh = joined.status();
   if (joined.ok()) {
     state->fresh = joined->session->FetchReceipts();
@@ -25,9 +25,7 @@ Status Refresh(const OwnOptions& options, OwnState* state) {
     if (state->fresh.ok()) state->fresh = campaigns.status();
     if (campaigns.ok()) state->campaigns = *std::move(campaigns);
   }
-  const bool locked = absl::IsUnavailable(state->fresh) && !IsFromPeer(state->fresh);
-  const bool told = IsFromPeer(state->fresh);
-  return state->fresh.ok() || locked || told ? OkStatus() : state->fresh;
+  return state->fresh.ok() || IsFromPeer(state->fresh) ? OkStatus() : state->fresh;
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ StatusOr<ledger::VerifierKey> OwnLogKey(const std::string& home);
 struct OwnState {
   Records records;
   uint64_t account = 0;  // 0: none yet
-  // OK: up to date. Else why it is only what the home held: nobody was asked (kCancelled), another
-  // crowdteach is at work in the home, or the coordinator cannot be reached.
+  // OK: up to date. Else why it is only what the home held: nobody was asked (kCancelled), or the
+  // coordinator cannot be reached.
   Status fresh;
   std::optional<v1::ListCampaignsReply> campaigns;
 

@@ -128,12 +128,7 @@ void TeachingLines::Aborted(uint32_t round, std::string_view why) {
 }
 
 void TeachingLines::Rejected(uint32_t round, std::string_view why) {
-  // The one reason that costs something.
-  const std::string_view cost =
-      why == "uncovered" ? ": its charge is more than we hold and staked, and takes all of that; "
-                           "without cover we are not drawn any more"
-                         : "";
-  Line(fmt::format("round {:>3}  our update was rejected: {}{}", round, why, cost));
+  Line(fmt::format("round {:>3}  our update was rejected: {}", round, why));
 }
 
 void TeachingLines::Phase(std::string_view what) { Line(std::string(what)); }

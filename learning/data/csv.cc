@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "learning/data/csv_records.h"
+#include "learning/data/plain_name.h"
 #include "learning/data/readers.h"
 #include "proto/base/bytes.h"
 
@@ -37,7 +38,8 @@ StatusOr<std::vector<std::string>> ReadHeader(CsvRecords* records) {
 // Where each name stands in a header. A name the terms use must stand there once.
 class Header {
  public:
-  Header(const std::vector<std::string>& names, const CsvRecords& records) : records_(records) {
+  Header(const std::vector<std::string>& names, const CsvRecords& records)
+      : names_(names), records_(records) {
     for (size_t i = 0; i < names.size(); ++i) {
       if (!places_.emplace(names[i], i).second) twice_.insert(names[i]);
     }
@@ -46,8 +48,9 @@ class Header {
   StatusOr<size_t> Find(const std::string& name) const {
     const auto place = places_.find(name);
     if (place == places_.end()) {
-      return InvalidArgument("{}:{}: the header has no column {}, which the campaign's terms name",
-                             records_.name(), records_.line(), base::Quoted(name));
+      return InvalidArgument(
+          "{}:{}: the header has no column {}, which the campaign's terms name{}", records_.name(),
+          records_.line(), base::Quoted(name), Guess(name));
     }
     if (!twice_.contains(name)) return place->second;
     return InvalidArgument("{}:{}: two columns are called {}", records_.name(), records_.line(),
@@ -55,6 +58,21 @@ class Header {
   }
 
  private:
+  // What a person who misses the column `name` probably has, or "".
+  std::string Guess(const std::string& name) const {
+    for (const char separator : {';', '\t', '|'}) {
+      if (names_.size() != 1 || names_[0].find(separator) == std::string::npos) continue;
+      return fmt::format("; it seems to be separated by {}: save the table with commas",
+                         base::Quoted(std::string_view(&separator, 1)));
+    }
+    for (const std::string& similar : names_) {
+      if (PlainName(similar) != PlainName(name)) continue;
+      return fmt::format("; it has {}: call it as the terms do", base::Quoted(similar));
+    }
+    return "";
+  }
+
+  const std::vector<std::string>& names_;
   const CsvRecords& records_;
   std::map<std::string_view, size_t> places_;
   std::set<std::string_view> twice_;
@@ -146,6 +164,7 @@ StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
   while (options.limit == 0 || writer.count() < options.limit) {
     CT_ASSIGN_OR_RETURN(const bool more, records.Next(&fields, header.size()));
     if (!more) break;
+    if (header.size() > 1 && fields.size() == 1 && fields[0].empty()) continue;  // a blank line
     if (fields.size() != header.size()) {
       return InvalidArgument("{}:{}: {} columns, but the header has {}", name, records.line(),
                              fields.size(), header.size());

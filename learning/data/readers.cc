@@ -79,6 +79,9 @@ bool IsNpz(std::string_view path) { return EndsWith(path, ".npz"); }
 bool IsNpy(std::string_view path) { return EndsWith(path, ".npy") || EndsWith(path, ".npy.gz"); }
 
 StatusOr<Files> FindPair(const std::string& features, const std::string& labels) {
+  if (features.empty() || labels.empty()) {
+    return InvalidArgument("{},{}: two files are needed, FEATURES,LABELS", features, labels);
+  }
   for (const std::string& path : {features, labels}) {
     if (!Exists(path)) return NotFound("{}: no such file", path);
   }

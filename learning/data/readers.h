@@ -58,10 +58,10 @@ StatusOr<ExamplesFile> ReadIdx(const std::string& images_path, const std::string
 
 // CSV by RFC 4180, strictly: a header; comma-separated; fields with commas, quotes or line breaks
 // in double quotes, a quote inside doubled; lines end in LF or CRLF; an UTF-8 byte order mark is
-// skipped. The label column's text must be one of DataTerms.classes exactly. Feature columns are
-// those of csv_feature_columns in that order, wherever they stand; other columns are ignored; no
-// field is longer than 1 MiB. Numbers are decimal with '.', independent of locale,
-// finite; for feature-type "u8" whole numbers 0-255.
+// skipped, and so are blank lines where there are several columns. The label column's text must be
+// one of DataTerms.classes exactly. Feature columns are those of csv_feature_columns in that order,
+// wherever they stand; other columns are ignored; no field is longer than 1 MiB. Numbers are
+// decimal with '.', independent of locale, finite; for feature-type "u8" whole numbers 0-255.
 StatusOr<ExamplesFile> ReadCsv(const std::string& path, const v1::DataTerms& terms,
                                const ReadOptions& options = {});
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "learning/data/plain_name.h"
 #include "proto/base/bytes.h"
 
 namespace crowdteach::learning {
@@ -66,16 +67,6 @@ std::string Oddity(const ValueRange& range) {
                      range.mean, range.deviation);
 }
 
-// A class's name without what is easily overlooked.
-std::string Plain(std::string_view name) {
-  std::string plain;
-  for (const char c : name) {
-    if (c == ' ' || c == '_' || c == '-') continue;
-    plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return plain;
-}
-
 void AddClassHints(const DataSummary& summary, const v1::DataTerms& terms,
                    std::vector<std::string>* hints) {
   const auto missing = std::count(summary.per_class.begin(), summary.per_class.end(), uint64_t{0});
@@ -87,7 +78,7 @@ void AddClassHints(const DataSummary& summary, const v1::DataTerms& terms,
   }
   std::map<std::string, std::string> seen;
   for (const std::string& name : terms.classes()) {
-    const auto [same, added] = seen.emplace(Plain(name), name);
+    const auto [same, added] = seen.emplace(PlainName(name), name);
     if (added) continue;
     hints->push_back(fmt::format("the classes {} and {} are easily taken for one another",
                                  base::Quoted(same->second), base::Quoted(name)));

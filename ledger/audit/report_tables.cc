@@ -52,44 +52,6 @@ std::string MoneyTable(std::string_view caption, const std::vector<MoneyLine>& l
       caption, rows, Grouped(in), Grouped(out));
 }
 
-std::string_view Why(v1::RejectReason reason) {
-  switch (reason) {
-    case v1::SHAPE:
-      return "its size is not the model's";
-    case v1::NORM:
-      return "larger than the norm cap";
-    case v1::NO_REVEAL:
-      return "committed, but not there by the deadline";
-    case v1::DUPLICATE:
-      return "the same as one committed before";
-    case v1::DIVERGES:
-      return "the loss with it is not finite";
-    case v1::UNCOVERED:
-      return "its charge was more than stake and earnings; both were lost";
-    default:
-      return "";
-  }
-}
-
-std::string_view Why(v1::AbortReason reason) {
-  switch (reason) {
-    case v1::COMMIT_QUORUM:
-      return "too few committed by the deadline";
-    case v1::REVEAL_QUORUM:
-      return "too few valid updates";
-    case v1::COVER_QUORUM:
-      return "too few were left after uncovered charges";
-    case v1::NOT_FINITE:
-      return "loss or gradient was not finite, by the coordinator's word";
-    case v1::SCORE_RANGE:
-      return "a score was out of range";
-    case v1::WORKER_FAILED:
-      return "the scoring worker failed, by the coordinator's word";
-    default:
-      return "";
-  }
-}
-
 std::string More(size_t all) {
   if (all <= kMishaps) return "";
   return fmt::format("<p class=\"soft small\">… {} more: crowdteach-audit show --format csv</p>\n",
@@ -104,8 +66,8 @@ std::string RejectionsTable(const CampaignPage& page) {
       if (++count > kMishaps) continue;
       rows += fmt::format(
           "<tr><td class=\"n\">{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n",
-          round.number, TeacherName(page, rejection.body.account()), Why(rejection.body.reason()),
-          rejection.entry);
+          round.number, TeacherName(page, rejection.body.account()),
+          ledger::WhyRejected(rejection.body.reason()), rejection.entry);
     }
   }
   if (count == 0) return "<p>No update was rejected.</p>\n";
@@ -124,7 +86,7 @@ std::string AbortsTable(const CampaignPage& page) {
   for (const Round& round : page.history.rounds) {
     if (round.outcome != RoundOutcome::kAborted || ++count > kMishaps) continue;
     rows += fmt::format("<tr><td class=\"n\">{}</td><td>{}</td></tr>\n", round.number,
-                        Why(round.aborted));
+                        ledger::InWords(round.aborted));
   }
   if (count == 0) return "<p>No round was aborted.</p>\n";
   return fmt::format(

@@ -180,8 +180,9 @@ StatusOr<Invite> ParseInvite(std::string_view text, std::string_view file) {
   try {
     return FromTable(toml::parse(text), file);
   } catch (const toml::parse_error& error) {
-    return InvalidArgument("{}:{}: {}; the file is cut or was changed: get the invite again", file,
-                           static_cast<uint32_t>(error.source().begin.line), error.description());
+    return InvalidArgument(
+        "{}:{}: {}; the file is no invite, or was cut or changed: get the invite again", file,
+        static_cast<uint32_t>(error.source().begin.line), error.description());
   } catch (const std::exception& error) {
     return InvalidArgument("{}: {}", file, error.what());
   }

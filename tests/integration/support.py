@@ -314,13 +314,13 @@ class CrowdTest(unittest.TestCase):
             self.teacher_invite, "--name", name, "--data", data, "--seed", 7, *options,
             *arguments, **process)
 
-    def watch(self):
+    def watch(self, who="watcher"):
         """Follows the campaign from now on in self.views; past views are kept."""
         past = []
         if self.views is not None:
             self.views.end()
             past = self.views.all
-        self.views = Views(self.command("crowdteach", "watch", "--home", self.dir / "watcher",
+        self.views = Views(self.command("crowdteach", "watch", "--home", self.dir / who,
                                         "--format", "json"), self.dir / "watch.log")
         self.past_views = getattr(self, "past_views", []) + past
 

@@ -158,6 +158,8 @@ class Mistakes(CrowdTest):
     def make_data(self):
         self.put("good.csv", table_text())
         self.put("kind.csv", table_text(HEADER.replace("diagnosis", "kind")))
+        self.put("semicolons.csv", table_text().replace(",", ";"))
+        self.put("capital.csv", table_text(HEADER.replace("diagnosis", "Diagnosis")))
         self.put("no-c.csv", table_text("a,b,x,d,diagnosis"))
         self.put("label.csv", table_text(change=(7, "0.1,0.2,0.3,0.4,Benign")))
         self.put("nan.csv", table_text(change=(9, "0.1,nan,0.3,0.4,benign")))

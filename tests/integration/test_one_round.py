@@ -15,7 +15,7 @@ class OneRound(CrowdTest):
         self.set_up_people(budget)
         self.launch(rounds=1, teachers=1, quorum=1)
         self.assertEqual(self.credits_of("owner"), 0)
-        self.watch()
+        self.watch("owner")  # who closes the campaign meanwhile
         ada = self.teach("ada")
         ended = self.until_phase("ended")
         self.assertEqual(ended["settled_rounds"], 1)

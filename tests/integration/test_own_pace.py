@@ -160,8 +160,12 @@ class OwnState(CrowdTest):
         self.watch()
         ada, bob = self.teach("ada"), self.teach("bob", "--behaviour", "sign-flip")
         self.until(lambda view: view["settled_rounds"] == 1, "first settled round")
-        busy = self.crowdteach("status", "ada")
-        self.assert_refused(busy, "another crowdteach is using", "account", "(ada)")
+        # Beside the teach that works in the home.
+        self.assert_refused(self.crowdteach("status", "ada"), "answers", "account", "(ada)")
+        wallet = self.wallet("ada")
+        self.assertTrue(wallet["up_to_date"], wallet)
+        money, = wallet["campaigns"]
+        self.assertGreaterEqual(money["rounds"], 1)
         self.until(lambda view: view["round"] == 2 and status_is("ada", "revealed")(view) or
                    view["settled_rounds"] == 2, "update of ada in round 2")
         ada.kill9()  # what is settled now it does not see

@@ -1,11 +1,13 @@
 """What must be refused is refused, with its exit code and a message that says why."""
 
 import json
+import os
 import re
 import shutil
 import struct
 import time
 import unittest
+import unittest.mock
 
 from support import (CAMPAIGN, DISPROVED, FASHION_MNIST, FORKED, IO, MLP, REFUSED, UNREACHABLE,
                      USAGE, CrowdTest)
@@ -86,6 +88,14 @@ class Invites(CrowdTest):
         self.join("ada", self.invite("teacher"))
         self.assert_refused(self.crowdteach("join", "ada", "--name", "eve", expect=REFUSED),
                             "already", "ada")
+
+    def test_two_users_of_one_name(self):
+        invite = self.invite("teacher", uses=2)
+        with unittest.mock.patch.dict(os.environ, USER="ada"):
+            first = self.crowdteach("join", "first", "--invite", invite)
+            second = self.crowdteach("join", "second", "--invite", invite)
+        self.assertRegex(first, r"account \d+ \(ada, teacher\)")
+        self.assertRegex(second, r"account \d+ \(ada-[0-9a-f]{4}, teacher\)")
 
     def test_data_that_is_not_there(self):
         self.teacher_invite = self.invite("teacher")

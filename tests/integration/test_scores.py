@@ -7,7 +7,36 @@ import signal
 import time
 import unittest
 
-from support import OK, CrowdTest, status_is, workers_of
+from support import OK, CrowdTest, status_is, teacher_in, wait_for, workers_of
+
+
+class LostCover(CrowdTest):
+    stake_grant = 10
+    teacher_uses = 2
+
+    def test_a_round_that_cannot_be_filled_any_more(self):
+        self.set_up_people()
+        self.launch(rounds=2, teachers=2, quorum=2, stake=10, min_cover=10)
+        self.watch("owner")
+        ada, sam = self.teach("ada"), self.teach("sam", "--behaviour", "sign-flip")
+        view = self.until(status_is("sam", "rejected: uncovered"), "loss of sam's cover")
+        self.assertEqual(teacher_in(view, "sam")["stake_credits"], 0)
+        self.assertEqual((view["ready"], view["quorum"], view["settled_rounds"]), (1, 2, 0))
+        wait_for(lambda: "earnings and stake: both are lost" in sam.log(), "word of it")
+        shown = self.spawn("shown", "crowdteach", "watch", "--home", self.dir / "owner")
+        wait_for(lambda: "needs 2 teachers with cover and has 1" in shown.log(), "a line of watch")
+        shown.signal(signal.SIGINT)
+        shown.wait()
+        self.assertEqual(self.wallet_of("sam")["charged"], 10)
+        # Its owner ends it; nobody else is charged for it.
+        self.crowdteach("close", "owner", "--yes", "--until", "refunded")
+        for teacher in (ada, sam):
+            self.assertEqual(teacher.wait(), OK, teacher.log())
+        self.assertEqual(self.credits_of("owner"), 30000)
+
+    def wallet_of(self, who):
+        wallet = json.loads(self.crowdteach("wallet", who, "--format", "json"))
+        return wallet["campaigns"][0]
 
 
 class Scores(CrowdTest):

@@ -120,8 +120,8 @@ TEST_CASE("a report tells what went wrong, and its money adds up") {
   const learning::TestFolder folder;
   const StoryLog story;
   const std::string html = story.Html(folder.path());
-  for (const char* said : {"committed, but not there by the deadline", "too few committed",
-                           "its charge was more than stake and earnings",
+  for (const char* said : {"committed, but not there by the deadline", "too few teachers committed",
+                           "its charge was more than earnings and stake",
                            "lost as uncovered, to the treasury", "Of the stakes"}) {
     INFO(said);
     CHECK(html.find(said) != std::string::npos);

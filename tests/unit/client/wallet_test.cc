@@ -136,7 +136,8 @@ TEST_CASE("What cannot be explained says why") {
   world.log.RunRound(world.campaign, {{world.teachers[0], {.reveals = false}}});
   const auto rejected = world.Explain(0, 1);
   REQUIRE(absl::IsFailedPrecondition(rejected.status()));
-  REQUIRE(Message(rejected.status()).find("no reveal") != std::string::npos);
+  REQUIRE(Message(rejected.status()).find("committed, but not there by the deadline") !=
+          std::string::npos);
   REQUIRE(world.log.ThroughScore(world.campaign, {}));
   REQUIRE(Message(world.Explain(1, 2).status()).find("not settled") != std::string::npos);
 }

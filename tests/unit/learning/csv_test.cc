@@ -35,12 +35,12 @@ std::string ErrorOf(const std::string& text, const v1::DataTerms& terms = Terms(
 
 }  // namespace
 
-TEST_CASE("CSV: quotes, line ends, byte order mark, columns in the terms' order") {
+TEST_CASE("CSV: quotes, line ends, blank lines, byte order mark, columns in the terms' order") {
   const std::string text =
       "\xef\xbb\xbf"
       "a,\"la\"\"bel\",label,b\r\n"
       "1.5,\"x,\n\"\"y\",big dog,-2e3\r\n"
-      " 4 ,,\"cat\",.5\n"
+      " 4 ,,\"cat\",.5\n\r\n\n"
       "0,z,1,1e-60";
   const auto file = ParseCsv(text, "t.csv", Terms(v1::FLOAT32, {"b", "a"}));
   REQUIRE(file.status() == OkStatus());
@@ -102,7 +102,15 @@ TEST_CASE("CSV errors name file, line and column") {
           "t.csv:1: 1 feature columns, but the campaign's input-shape [2] has 2 values");
   REQUIRE(ErrorOf("a,b,label\n1,2\n") == "t.csv:2: 2 columns, but the header has 3");
   REQUIRE(ErrorOf("a,b,label\n1,2,cat,4\n") == "t.csv:2: more than 3 columns");
-  REQUIRE(ErrorOf("a,b,label\n1,2,cat\n\n") == "t.csv:3: 1 columns, but the header has 3");
+  REQUIRE(ErrorOf("a,b,label\n1,2,cat\n3\n") == "t.csv:3: 1 columns, but the header has 3");
+  REQUIRE(ErrorOf("a,b,label\n1,2,cat\n\n1,2\n") == "t.csv:4: 2 columns, but the header has 3");
+  REQUIRE(
+      ErrorOf("a;b;label\n1;2;cat\n") ==
+      "t.csv:1: the header has no column \"label\", which the campaign's terms name; it seems to "
+      "be separated by \";\": save the table with commas");
+  REQUIRE(ErrorOf("a,B,Label\n1,2,cat\n") ==
+          "t.csv:1: the header has no column \"label\", which the campaign's terms name; it has "
+          "\"Label\": call it as the terms do");
   REQUIRE(ErrorOf("a,b,label\n\"1\n\",2,cat\n1,2,cow\n").find("t.csv:2: column \"a\": ") == 0);
   REQUIRE(ErrorOf("a,b,label\n\"1\",2,cat\n1,2,cow\n") ==
           "t.csv:3: column \"label\": \"cow\" is none of the campaign's classes: \"cat\", "

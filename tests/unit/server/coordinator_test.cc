@@ -206,16 +206,32 @@ TEST_CASE("An account is found by its number or its name, if only one has it") {
   const uint64_t invite = running.Invite(TestKey(50), v1::OWNER, 3).index;
   REQUIRE(running.Submit(running.Open(invite, TestKey(50), TestKey(60), "ada")).status.ok());
   REQUIRE(running.Submit(running.Open(invite, TestKey(50), TestKey(61), "bob")).status.ok());
-  REQUIRE(running.Submit(running.Open(invite, TestKey(50), TestKey(62), "bob")).status.ok());
+  // A name that is refused uses up no invite.
+  const Status taken = running.Submit(running.Open(invite, TestKey(50), TestKey(62), "Bob")).status;
+  REQUIRE(Refused(taken, StatusCode::kFailedPrecondition, "account 4 is called \"bob\""));
+  REQUIRE(running.Submit(running.Open(invite, TestKey(50), TestKey(62), "bo")).status.ok());
   const Coordinator& coordinator = *running.coordinator;
   REQUIRE(*coordinator.ResolveAccount("operator") == 0);
   REQUIRE(*coordinator.ResolveAccount("issuer") == 1);
   REQUIRE(*coordinator.ResolveAccount("ada") == 3);
   REQUIRE(*coordinator.ResolveAccount("4") == 4);
-  REQUIRE(Refused(coordinator.ResolveAccount("bob"), StatusCode::kInvalidArgument, "such as 4"));
+  REQUIRE(*coordinator.ResolveAccount("bo") == 5);
   REQUIRE(Refused(coordinator.ResolveAccount("eve"), StatusCode::kNotFound, "'eve'"));
   REQUIRE(Refused(coordinator.ResolveAccount("99"), StatusCode::kNotFound, "'99'"));
   REQUIRE(Refused(coordinator.ResolveAccount(""), StatusCode::kNotFound, "''"));
+}
+
+TEST_CASE("A log in which two accounts have one name is served, and the name is no answer") {
+  testing::LedgerBuilder log;
+  const uint64_t invite = log.Invite(0, v1::TEACHER, 2, 0);
+  log.next_name = "bob";
+  const uint64_t first = log.Join(invite);
+  log.next_name = "bob";
+  log.Join(invite);
+  const HistoryHome home(log);
+  const Running running(home);
+  REQUIRE(Refused(running.coordinator->ResolveAccount("bob"), StatusCode::kInvalidArgument,
+                  fmt::format("such as {}", first)));
 }
 
 TEST_CASE("A job that cannot be done aborts its round after one more try") {

@@ -14,7 +14,7 @@ TEST_CASE("an account, a session, its account") {
       Call(server, &v1::Coordinator::Stub::GetAccount, v1::GetAccountRequest(), session.token());
   REQUIRE(account.ok());
   REQUIRE(account->account() == session.account());
-  REQUIRE(account->name() == "ada");
+  REQUIRE(account->name() == NameOf(key));
   v1::GetReceiptRequest genesis;
   genesis.set_index(0);
   REQUIRE(Call(server, &v1::Coordinator::Stub::GetReceipt, genesis, session.token()).ok());
@@ -201,7 +201,7 @@ TEST_CASE("the operator's socket is the operator's, and its commands work") {
   const v1::OpenSessionReply session = Join(server, v1::OWNER, key);
   const auto admin = AdminClient::Of(server.home.path);
   v1::IssueCreditsRequest issue;
-  issue.set_to("ada");
+  issue.set_to(NameOf(key));
   issue.set_amount(1000);
   const auto issued = admin->IssueCredits(issue);
   INFO(issued.status().ToString());

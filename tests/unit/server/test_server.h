@@ -109,6 +109,10 @@ inline v1::HelloReply SayHello(Server& server) {
   return *reply;
 }
 
+inline std::string NameOf(const ledger::SigningKey& key) {
+  return "ada " + base::Hex(key.public_key()).substr(0, 8);
+}
+
 inline v1::SubmitRequest AccountOpen(Server& server, const wire::Invite& invite,
                                      const ledger::SigningKey& key) {
   const std::string genesis = base::Bytes(server.coordinator->genesis_hash());
@@ -121,7 +125,7 @@ inline v1::SubmitRequest AccountOpen(Server& server, const wire::Invite& invite,
   intent.set_not_after_ms(server.now_ms + 60'000);
   intent.mutable_account_open()->set_key(key.public_key());
   intent.mutable_account_open()->set_invite(invite.index);
-  intent.mutable_account_open()->set_name("ada");
+  intent.mutable_account_open()->set_name(NameOf(key));
   intent.mutable_account_open()->set_token_signature(
       token->SignDsse(ledger::kTokenType, ledger::Encode(claim)));
   v1::SubmitRequest request;

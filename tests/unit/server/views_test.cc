@@ -15,6 +15,9 @@ struct ViewWorld : SmallWorld {
   v1::CampaignView View(const EngineState& engine = {}) const {
     return MakeView(log.state, MarksOf(log), engine, id, {}, log.now_ms);
   }
+  v1::CampaignView View(const std::vector<uint64_t>& connected) const {
+    return MakeView(log.state, MarksOf(log), {}, id, connected, log.now_ms);
+  }
   std::vector<v1::Notice> Told(uint64_t account, const EngineState& engine = {}) const {
     return CatchUp(Now(), MarksOf(log).Campaign(id), engine, account, log.now_ms, Receipt);
   }
@@ -63,6 +66,22 @@ TEST_CASE("A view counts rounds from 1, settled or not, and shows where the roun
   const v1::CampaignView last = world.View();
   for (const auto& point : last.history()) points.push_back(point.round());
   REQUIRE(points == std::vector<uint32_t>{0, 1, 3});
+}
+
+TEST_CASE("A view says who lost its cover, and how many are left for the next round") {
+  ViewWorld world(4);
+  const uint64_t loser = world.teachers[0];
+  REQUIRE(world.View(world.teachers).ready() == 4);
+  world.log.RunRound(world.id, {{loser, {.phi_q32 = -(int64_t{1} << 40)}}});
+  REQUIRE(world.View(world.teachers).teachers(0).status() == "rejected: uncovered");
+  world.log.RunRound(world.id, {});
+  const v1::CampaignView view = world.View(world.teachers);
+  REQUIRE(view.settled_rounds() == 2);
+  REQUIRE(view.ready() == 3);
+  REQUIRE(view.quorum() == world.log.Campaign(world.id).open.terms().quorum());
+  for (const auto& teacher : view.teachers()) {
+    REQUIRE(teacher.status() == (teacher.account() == loser ? "below cover" : "idle"));
+  }
 }
 
 TEST_CASE("Notices name the round of their entry, though the next is open already") {
