@@ -1,5 +1,7 @@
 #include "client/home.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -59,6 +61,11 @@ Status Home::Write(const std::string& name, std::string_view bytes) {
   const std::string file = path() + "/" + name;
   if (!working()) return OkStatus();
   return bytes.empty() ? RemoveIfThere(file) : base::WriteFileDurably(file, bytes, kPrivate);
+}
+
+Status Home::Keep(const std::string& path, std::string_view bytes) const {
+  const std::string suffix = working() ? ".tmp" : fmt::format(".tmp-{}", getpid());
+  return base::WriteFileDurably(path, bytes, kPrivate, suffix);
 }
 
 Status Home::SaveInvite(std::string_view text) { return Write("invite.toml", text); }
@@ -160,18 +167,17 @@ std::string Home::ReceiptPath(uint64_t index) const {
 bool Home::HasReceipt(uint64_t index) const { return std::filesystem::exists(ReceiptPath(index)); }
 
 Status Home::SaveReceipt(uint64_t index, std::string_view receipt) {
-  return base::WriteFileDurably(ReceiptPath(index), receipt, kPrivate);
+  return Keep(ReceiptPath(index), receipt);
 }
 
 Status Home::SaveStatement(const v1::SignedStatement& statement, v1::StatementKind kind,
                            std::string_view subject) {
   const std::string name = fmt::format("{}.{}", base::Hex(subject), ledger::StatementName(kind));
-  return base::WriteFileDurably(path() + "/statements/" + name, ledger::Encode(statement),
-                                kPrivate);
+  return Keep(path() + "/statements/" + name, ledger::Encode(statement));
 }
 
 Status Home::SaveEvidence(const std::string& name, std::string_view bytes) {
-  return base::WriteFileDurably(path() + "/evidence/" + name, bytes, kPrivate);
+  return Keep(path() + "/evidence/" + name, bytes);
 }
 
 std::string Home::RoundPath(uint64_t campaign, uint32_t round) const {

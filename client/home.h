@@ -98,6 +98,8 @@ class Home {
   static StatusOr<std::unique_ptr<Home>> Make(ledger::KeyHome home);
   // Of a file that only the one that works keeps.
   Status Write(const std::string& name, std::string_view bytes);
+  // Of one that whoever looks on may write at the same time, too.
+  Status Keep(const std::string& path, std::string_view bytes) const;
   std::string ReceiptPath(uint64_t index) const;
   std::string RoundPath(uint64_t campaign, uint32_t round) const;
 

@@ -66,8 +66,9 @@ StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   }
 }
 
-Status WriteFileDurably(const std::string& path, std::string_view bytes, mode_t mode) {
-  const std::string temporary = path + ".tmp";
+Status WriteFileDurably(const std::string& path, std::string_view bytes, mode_t mode,
+                        std::string_view suffix) {
+  const std::string temporary = path + std::string(suffix);
   ::unlink(temporary.c_str());  // left by a crash; open below reports what matters
   {
     const Descriptor fd(

@@ -17,8 +17,10 @@ namespace crowdteach::base {
 // read too).
 StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 
-// Writes ‹path›.tmp with `mode`, fsyncs, renames it over `path` and fsyncs the directory: after a
-// crash the file is either the old or the new one, whole.
-Status WriteFileDurably(const std::string& path, std::string_view bytes, mode_t mode);
+// Writes ‹path›‹suffix› with `mode`, fsyncs, renames it over `path` and fsyncs the directory: after
+// a crash the file is either the old or the new one, whole. Two processes that may write one file
+// at once need suffixes of their own.
+Status WriteFileDurably(const std::string& path, std::string_view bytes, mode_t mode,
+                        std::string_view suffix = ".tmp");
 
 }  // namespace crowdteach::base
