@@ -87,7 +87,7 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   void SendNext() {
     // The first chunk sent also says the size, so it is not shared.
     if (!first_) {
-      if (auto chunk = cache_->Find(digest_, next_)) return Send(*std::move(chunk));
+      if (auto chunk = cache_->Find(digest_, next_)) return Send(*chunk);
     }
     context_->disk.Post([this] {
       const Status status = Guarded("Download", [this] { return ReadNext(); });
@@ -101,12 +101,13 @@ class Download final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     CT_ASSIGN_OR_RETURN(std::string bytes, ReadAt(file_, next_ * base::kChunkBytes, length));
     grpc::ByteBuffer chunk = wire::EncodeChunk(first_ ? size_bytes_ : 0, std::move(bytes));
     if (!first_) cache_->Put(digest_, next_, chunk);
-    Send(std::move(chunk));
+    Send(chunk);
     return OkStatus();
   }
 
-  void Send(grpc::ByteBuffer chunk) {
-    chunk_ = std::move(chunk);
+  // A ByteBuffer copied shares its bytes.
+  void Send(const grpc::ByteBuffer& chunk) {
+    chunk_ = chunk;
     StartWrite(&chunk_);
   }
 
@@ -132,11 +133,11 @@ std::optional<grpc::ByteBuffer> ChunkCache::Find(const base::Hash& digest, uint6
   return found->second->chunk;
 }
 
-void ChunkCache::Put(const base::Hash& digest, uint64_t index, grpc::ByteBuffer chunk) {
+void ChunkCache::Put(const base::Hash& digest, uint64_t index, const grpc::ByteBuffer& chunk) {
   const std::lock_guard lock(mutex_);
   const Key key{digest, index};
   if (index_.contains(key)) return;
-  items_.push_front({key, std::move(chunk)});
+  items_.push_front({key, chunk});
   index_[key] = items_.begin();
   if (items_.size() <= capacity_) return;
   index_.erase(items_.back().key);

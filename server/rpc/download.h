@@ -22,7 +22,7 @@ class ChunkCache {
  public:
   explicit ChunkCache(size_t capacity) : capacity_(capacity) {}
   std::optional<grpc::ByteBuffer> Find(const base::Hash& digest, uint64_t index);
-  void Put(const base::Hash& digest, uint64_t index, grpc::ByteBuffer chunk);
+  void Put(const base::Hash& digest, uint64_t index, const grpc::ByteBuffer& chunk);
 
  private:
   using Key = std::pair<base::Hash, uint64_t>;
