@@ -133,8 +133,8 @@ Status GrpcSession::Open(const std::string& address) {
   stub_ = v1::Coordinator::NewStub(wire::PinnedChannel(address, ca_pem_));
   CT_RETURN_IF_ERROR(Hello());
   CT_RETURN_IF_ERROR(OpenSession());
-  // What the process that works in the home has in flight is for it to settle.
-  if (account_ == 0 || !home_->working()) return OkStatus();
+  // What is in flight is for a process that works in the home to settle.
+  if (account_ == 0 || home_->looking()) return OkStatus();
   return SettlePending({}).status();
 }
 
@@ -249,7 +249,7 @@ Status GrpcSession::Register(const ledger::SigningKey& token, uint64_t invite_in
 
 StatusOr<VerifiedEntry> GrpcSession::Submit(v1::Intent body) {
   if (account_ == 0) return FailedPrecondition("this key has no account yet; join with an invite");
-  if (!home_->working()) return Internal("{} is only looked at: nothing is signed", home_->path());
+  if (home_->looking()) return Internal("{} is only looked at: nothing is signed", home_->path());
   // Two bodies must never be signed under one number: what is in flight is settled first, and if it
   // is this very act, its fate is the answer.
   CT_ASSIGN_OR_RETURN(std::optional<VerifiedEntry> same, SettlePending(body));

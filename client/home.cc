@@ -35,36 +35,36 @@ Home::Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs)
 
 Home::~Home() = default;
 
-StatusOr<std::unique_ptr<Home>> Home::Make(ledger::KeyHome home) {
-  for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
-    CT_RETURN_IF_ERROR(ledger::MakePrivateFolder(home.path() + folder));
-  }
-  std::unique_ptr<ledger::ArtifactStore> blobs;
-  // Opening it tidies up, which is not for us to do under another process.
-  if (home.locked()) {
-    CT_ASSIGN_OR_RETURN(blobs, ledger::ArtifactStore::Open(home.path() + "/blobs"));
-  }
-  return std::unique_ptr<Home>(new Home(std::move(home), std::move(blobs)));
-}
-
 StatusOr<std::unique_ptr<Home>> Home::Open(const std::string& path) {
   CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Open(path));
-  return Make(std::move(home));
+  for (const char* folder : {"/receipts", "/statements", "/evidence", "/rounds"}) {
+    CT_RETURN_IF_ERROR(ledger::MakePrivateFolder(path + folder));
+  }
+  CT_ASSIGN_OR_RETURN(auto blobs, ledger::ArtifactStore::Open(path + "/blobs"));
+  return std::unique_ptr<Home>(new Home(std::move(home), std::move(blobs)));
 }
 
 StatusOr<std::unique_ptr<Home>> Home::Look(const std::string& path) {
   CT_ASSIGN_OR_RETURN(ledger::KeyHome home, ledger::KeyHome::Look(path));
-  return Make(std::move(home));
+  return std::unique_ptr<Home>(new Home(std::move(home), nullptr));
 }
 
-Status Home::Write(const std::string& name, std::string_view bytes) {
+Status Home::Write(const std::string& name, std::string_view bytes, const std::string* seen) {
   const std::string file = path() + "/" + name;
-  if (!working()) return OkStatus();
-  return bytes.empty() ? RemoveIfThere(file) : base::WriteFileDurably(file, bytes, kPrivate);
+  const auto write = [&] {
+    return bytes.empty() ? RemoveIfThere(file) : base::WriteFileDurably(file, bytes, kPrivate);
+  };
+  if (!looking()) return write();
+  if (!home_.TryLock()) return OkStatus();
+  // What is shown is true though it cannot be kept.
+  const bool same = seen == nullptr || base::ReadFile(file, kSmallFileBytes).value_or("") == *seen;
+  const Status ignored = same ? write() : OkStatus();
+  home_.Unlock();
+  return OkStatus();
 }
 
 Status Home::Keep(const std::string& path, std::string_view bytes) const {
-  const std::string suffix = working() ? ".tmp" : fmt::format(".tmp-{}", getpid());
+  const std::string suffix = looking() ? fmt::format(".tmp-{}", getpid()) : ".tmp";
   return base::WriteFileDurably(path, bytes, kPrivate, suffix);
 }
 
@@ -131,7 +131,11 @@ StatusOr<std::optional<v1::SignedIntent>> Home::LoadPending() const {
   return std::optional<v1::SignedIntent>(*std::move(intent));
 }
 
-Status Home::SaveHead(std::string_view note) { return Write("head", note); }
+Status Home::SaveHead(std::string_view note) {
+  // Somebody else may have saved a newer one since.
+  const std::string seen = std::exchange(head_, std::string(note));
+  return Write("head", note, looking() ? &seen : nullptr);
+}
 
 Status Home::DamagedHead(std::string_view how) const {
   return Unavailable(
@@ -141,8 +145,9 @@ Status Home::DamagedHead(std::string_view how) const {
       path(), how);
 }
 
-StatusOr<std::string> Home::LoadHead() const {
+StatusOr<std::string> Home::LoadHead() {
   StatusOr<std::string> note = base::ReadFile(path() + "/head", kSmallFileBytes);
+  head_ = note.value_or("");
   if (!absl::IsNotFound(note.status())) {
     if (note.ok() && note->empty()) return DamagedHead("it is empty");
     return note;

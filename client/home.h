@@ -45,13 +45,12 @@ class Home {
   // Makes the directory and the key if need be. kUnavailable: another process uses it.
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<std::unique_ptr<Home>> Open(const std::string& path);
-  // Looks on: the same, but beside a process that works in it. Then, and after LetOthersWork, what
-  // that process keeps (invite, server, addresses, head, fetched) is left as it is: saving it does
-  // nothing. Receipts, statements and evidence are kept: each is true whoever wrote it. What is in
-  // flight, and blobs, are only for the one that works.
+  // Looks on, beside a process that may work in it: nothing is signed or in flight, and blobs are
+  // not for it. Receipts, statements and evidence are kept: each is true whoever wrote it. Invite,
+  // server, addresses, head and fetched are kept if nobody is at work (and the disk takes them),
+  // else left to whoever is. kNotFound: there is no such home.
   static StatusOr<std::unique_ptr<Home>> Look(const std::string& path);
-  bool working() const { return home_.locked(); }
-  void LetOthersWork() { home_.Unlock(); }
+  bool looking() const { return blobs_ == nullptr; }
   ~Home();
 
   const std::string& path() const { return home_.path(); }
@@ -79,7 +78,7 @@ class Home {
   Status SaveHead(std::string_view note);
   Status DamagedHead(std::string_view how) const;  // kUnavailable, in words
   // If the file is lost, the newest receipt's; "": there is none either.
-  StatusOr<std::string> LoadHead() const;
+  StatusOr<std::string> LoadHead();
 
   bool HasReceipt(uint64_t index) const;
   Status SaveReceipt(uint64_t index, std::string_view receipt);
@@ -95,16 +94,16 @@ class Home {
 
  private:
   Home(ledger::KeyHome home, std::unique_ptr<ledger::ArtifactStore> blobs);
-  static StatusOr<std::unique_ptr<Home>> Make(ledger::KeyHome home);
-  // Of a file that only the one that works keeps.
-  Status Write(const std::string& name, std::string_view bytes);
+  // Of a file that is not for two to write; looking on, only if it still holds `seen`.
+  Status Write(const std::string& name, std::string_view bytes, const std::string* seen = nullptr);
   // Of one that whoever looks on may write at the same time, too.
   Status Keep(const std::string& path, std::string_view bytes) const;
   std::string ReceiptPath(uint64_t index) const;
   std::string RoundPath(uint64_t campaign, uint32_t round) const;
 
   ledger::KeyHome home_;
-  std::unique_ptr<ledger::ArtifactStore> blobs_;  // none beside a process that works here
+  std::unique_ptr<ledger::ArtifactStore> blobs_;  // none: looking on
+  std::string head_;                              // the file as it was last read or written here
   LogClock log_clock_;                            // for as long as the process lives
 };
 

@@ -1,6 +1,8 @@
 #include "client/joining.h"
 
 #include <cstdlib>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "proto/base/bytes.h"
@@ -11,6 +13,8 @@
 
 namespace crowdteach::client {
 namespace {
+
+constexpr size_t kMaxDefaultName = 32;
 
 struct FoundInvite {
   std::string text;
@@ -49,6 +53,10 @@ Status CheckRole(const JoinOptions& options, v1::Role wanted, v1::Role role) {
       wire::RoleName(role));
 }
 
+Status NoAccount(const JoinOptions& options) {
+  return FailedPrecondition("{} has no account yet; open one with: crowdteach join", options.home);
+}
+
 // With the name asked for. Where none was, two users of one name are told apart by their keys.
 Status Register(const JoinOptions& options, const wire::Invite& invite, const Home& home,
                 Session* session) {
@@ -69,13 +77,22 @@ std::string JoinOptions::DefaultHome() {
 
 std::string DefaultName() {
   const char* user = std::getenv("USER");
-  return user == nullptr || *user == '\0' ? "anonymous" : user;
+  std::string name;
+  // As the ledger takes names, with room for what Register may add.
+  for (const char c : std::string_view(user == nullptr ? "" : user)) {
+    if (c > ' ' && c < 0x7f && name.size() < kMaxDefaultName) name += c;
+  }
+  const bool number = name.find_first_not_of("0123456789") == std::string::npos;
+  return number ? "anonymous" : name;
 }
 
 StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account) {
   Joined joined;
-  CT_ASSIGN_OR_RETURN(joined.home, account == Account::kLookOn ? Home::Look(options.home)
-                                                               : Home::Open(options.home));
+  if (!options.server.empty()) CT_RETURN_IF_ERROR(wire::CheckPublicAddress(options.server));
+  StatusOr<std::unique_ptr<Home>> home =
+      account == Account::kLookOn ? Home::Look(options.home) : Home::Open(options.home);
+  if (account == Account::kLookOn && absl::IsNotFound(home.status())) return NoAccount(options);
+  CT_ASSIGN_OR_RETURN(joined.home, std::move(home));
   CT_ASSIGN_OR_RETURN(const FoundInvite found, FindInvite(options, *joined.home));
   const wire::Invite& invite = found.invite;
   joined.session_options = {options.server, invite.addresses, invite.ca_pem, invite.log_vkey};
@@ -90,8 +107,7 @@ StatusOr<Joined> Join(const JoinOptions& options, v1::Role role, Account account
   }
   if (session->account() == 0) {
     if (account == Account::kMustExist || account == Account::kLookOn) {
-      return FailedPrecondition("{} has no account yet; open one with: crowdteach join",
-                                options.home);
+      return NoAccount(options);
     }
     // Before the invite is used up for something else.
     CT_RETURN_IF_ERROR(CheckRole(options, role, invite.role));

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -105,13 +106,18 @@ Status CheckTrains(const learning::ExamplesFile& validation, const std::string& 
   request.local.set_epochs(0);
   request.local.set_steps(1);
   const std::string gradient_path = blobs.TemporaryPath();
-  const Status trained = runner->Train(request).status();
+  const StatusOr<learning::TrainResult> trained = runner->Train(request);
   const Status differentiated =
       runner->Gradient(weights_path, validation.fd(), 1, gradient_path).status();
   std::error_code ignored;
   std::filesystem::remove(request.output_path, ignored);
   std::filesystem::remove(gradient_path, ignored);
-  CT_RETURN_IF_ERROR(Annotate(trained, "a step of training, tried on the validation set"));
+  CT_RETURN_IF_ERROR(Annotate(trained.status(), "a step of training, tried on the validation set"));
+  if (!std::isfinite(trained->mean_loss_nats)) {
+    return InvalidArgument(
+        "the loss of a step of training is not finite, though that of the same weights is when "
+        "they are evaluated: does the model compute something else in training?");
+  }
   return Annotate(differentiated, "the gradient on the validation set");
 }
 

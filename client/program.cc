@@ -11,11 +11,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "learning/worker_channel.h"
+#include "proto/base/file.h"
 
 namespace crowdteach::client {
 namespace {
@@ -174,6 +177,26 @@ std::string ProgramEnd::HowItEnded() const {
   }
   const int signal = WTERMSIG(wait_status);
   return fmt::format("it was killed by signal {} ({})", signal, strsignal(signal));
+}
+
+void KillProgramsWith(std::string_view variable) {
+  constexpr size_t kMaxEnvironment = size_t{4} << 20;
+  const std::string wanted = fmt::format("{}{}", variable, '\0');
+  std::error_code error;
+  for (const auto& item : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = item.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const auto pid = static_cast<pid_t>(std::strtol(name.c_str(), nullptr, 10));
+    if (pid == getpid()) continue;
+    // So that the number is still this process's when it is killed.
+    const Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    const StatusOr<std::string> environment =
+        base::ReadFile(item.path().string() + "/environ", kMaxEnvironment);
+    if (!process.valid() || !environment.ok()) continue;  // it has ended, or is somebody else's
+    const size_t at = environment->find(wanted);
+    if (at == std::string::npos || (at > 0 && (*environment)[at - 1] != '\0')) continue;
+    syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  }
 }
 
 StatusOr<ProgramEnd> RunProgram(const ProgramCall& call,

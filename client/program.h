@@ -39,4 +39,7 @@ StatusOr<ProgramEnd> RunProgram(const ProgramCall& call,
                                 const std::function<void(std::string_view)>& output,
                                 const std::stop_token& stop);
 
+// Kills every process of this user whose environment holds `variable`, "NAME=value".
+void KillProgramsWith(std::string_view variable);
+
 }  // namespace crowdteach::client

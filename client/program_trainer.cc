@@ -30,6 +30,13 @@ std::vector<std::string> EnvironmentOf(const Placeholders& values) {
   return environment;
 }
 
+// Where the tasks of this home are at work, whatever its path was called.
+std::string OwnerOf(const Task& task) {
+  std::error_code error;
+  const auto folder = std::filesystem::canonical(task.scratch, error);
+  return "CROWDTEACH_AT_WORK=" + (error ? task.scratch : folder.string());
+}
+
 // What the program gets to read. The base model is a copy of its own: one that is written to by
 // mistake would spoil the next attempt.
 Status WriteInputs(const Task& task, const Placeholders& values) {
@@ -105,6 +112,9 @@ StatusOr<TrainingSummary> ProgramTrainer::Train(const Task& task, std::span<floa
   const Placeholders values = ValuesOf(task);
   CT_RETURN_IF_ERROR(WriteInputs(task, values));
   ProgramCall call{.words = {words_[0]}, .environment = EnvironmentOf(values)};
+  call.environment.push_back(OwnerOf(task));
+  // A teach that was killed left its program at work, which would write into this round's folder.
+  KillProgramsWith(call.environment.back());
   for (size_t i = 1; i < words_.size(); ++i) {
     CT_ASSIGN_OR_RETURN(std::string word, Substitute(words_[i], values));
     call.words.push_back(std::move(word));

@@ -64,6 +64,16 @@ Status ReadReceipts(const std::optional<ledger::VerifierKey>& log, Records* reco
   return OkStatus();
 }
 
+// Whether an entry shows that nothing can be done with a round's update any more.
+bool Ends(const ledger::LoggedEntry& logged, const PendingRound& round) {
+  const v1::Intent& intent = logged.intent;
+  if (CampaignOf(logged) != round.campaign) return false;
+  if (intent.has_campaign_close() || intent.has_release() || intent.has_refund()) return true;
+  const uint32_t number = RoundOf(intent);
+  const bool last = intent.has_settle() || intent.has_round_abort() || intent.has_update_reject();
+  return number > round.round || (last && number == round.round);
+}
+
 // The rounds/ folder, whose files are named ‹campaign›-‹round›.
 Status ReadRounds(Records* records) {
   std::error_code error;
@@ -76,7 +86,9 @@ Status ReadRounds(Records* records) {
     if (campaign.ec != std::errc() || campaign.ptr == end || *campaign.ptr != '-') continue;
     const auto number = std::from_chars(campaign.ptr + 1, end, round.round);
     if (number.ec != std::errc() || number.ptr != end) continue;
+    bool over = false;
     for (const ledger::LoggedEntry* logged : records->Entries()) {
+      over = over || Ends(*logged, round);
       const v1::UpdateCommit& commit = logged->intent.update_commit();
       const v1::UpdateReveal& reveal = logged->intent.update_reveal();
       const auto same = [&](const auto& body) {
@@ -85,7 +97,7 @@ Status ReadRounds(Records* records) {
       if (same(commit)) round.committed = logged->entry.index();
       if (same(reveal)) round.revealed = logged->entry.index();
     }
-    records->rounds.push_back(round);
+    (over ? records->over : records->rounds).push_back(round);
   }
   if (error) return ErrnoStatus(error.value(), folder);
   std::sort(records->rounds.begin(), records->rounds.end(),

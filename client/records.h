@@ -37,6 +37,7 @@ struct Records {
   std::string public_key;
   std::vector<KeptReceipt> receipts;  // ascending
   std::vector<PendingRound> rounds;   // of rounds not known to be over
+  std::vector<PendingRound> over;     // of the others: nothing is to be done with these any more
   std::optional<v1::Intent> pending;  // sent, fate unknown
   uint64_t log_size = 0;              // of the largest head seen
   uint64_t fetched = 0;               // receipts are complete up to this entry

@@ -52,6 +52,8 @@ StatusOr<TrainingSummary> CallTrainer(Trainer& trainer, const Task& task, std::s
     summary = trainer.Train(task, weights, progress, stop);
   } catch (const std::exception& thrown) {
     return Aborted("the trainer threw: {}", thrown.what());
+  } catch (...) {
+    return Aborted("the trainer threw something that is no std::exception");
   }
   if (absl::IsCancelled(summary.status()) && !stop.stop_requested()) {
     return Aborted("the trainer gave up: {}", Message(summary.status()));

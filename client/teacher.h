@@ -167,7 +167,8 @@ class Trainer {
 
   // Called once by each Teach, before anything is agreed to: whether this campaign can be taught,
   // and with how many examples, at least 1. That number is claimed on the ledger at enrolment and
-  // weighs your updates. An error ends Teach, which returns it; nothing is locked then.
+  // weighs your updates. An error ends Teach, which returns it; nothing is locked then. What it
+  // throws comes out of Teach.
   virtual absl::StatusOr<uint64_t> Prepare(const Campaign& campaign) = 0;
 
   // Betters `weights`, which begin as task.base (a private mapping: only what is written takes
@@ -203,7 +204,8 @@ struct Settlement {
   std::optional<Ours> ours;  // none: we had no part in it
 };
 
-// Every event has a body that does nothing; override what you want to know.
+// Every event has a body that does nothing; override what you want to know. What an event throws
+// comes out of Teach, as if the connection had broken: another Teach goes on.
 class Observer {
  public:
   virtual ~Observer() = default;

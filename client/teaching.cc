@@ -9,9 +9,11 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "client/enrolment.h"
 #include "client/inbox.h"
 #include "client/leaving.h"
+#include "client/records.h"
 #include "client/round_training.h"
 #include "learning/fixed_point.h"
 #include "learning/model/safetensors.h"
@@ -83,6 +85,7 @@ class Teaching {
   Status DeliverOrTell(const PreparedRound& prepared);
   StatusOr<VerifiedEntry> ReceiptOf(const v1::Notice& notice, int i, v1::Intent::BodyCase body);
   Status Forget(uint32_t round);
+  Status ForgetWhatIsOver();  // by the receipts in the home
 
   Home* const home_;
   const SessionOptions session_options_;
@@ -273,6 +276,14 @@ Status Teaching::Forget(uint32_t round) {
   return home_->ForgetRound(campaign_, round);
 }
 
+Status Teaching::ForgetWhatIsOver() {
+  CT_ASSIGN_OR_RETURN(const Records records, ReadRecords(home_->path(), std::nullopt));
+  for (const PendingRound& round : records.over) {
+    CT_RETURN_IF_ERROR(home_->ForgetRound(round.campaign, round.round));
+  }
+  return OkStatus();
+}
+
 Status Teaching::Take(const Arrived& arrived) {
   const v1::Notice& notice = arrived.notice;
   switch (notice.kind()) {
@@ -340,6 +351,7 @@ Status Teaching::Attend() {
     // What was settled while we were away. An older coordinator cannot list it.
     ended = session_->FetchReceipts();
     if (IsRefusal(ended)) ended = OkStatus();
+    if (ended.ok()) ended = ForgetWhatIsOver();
   }
   if (ended.ok()) {
     joining_ = &enrolment_.joining();
@@ -363,10 +375,13 @@ Status Teaching::Rounds() {
   });
   Status result = OkStatus();
   {
+    // Also when an observer throws.
+    const absl::Cleanup end = [&] {
+      session_->Cancel();
+      stream.join();
+    };
     const std::stop_callback on_stop(stop_, [&] { OnStop(&inbox); });
     result = TakeAll(&inbox);
-    session_->Cancel();
-    stream.join();
   }
   if (!result.ok() || over_) return result;
   if (leaving_.MayGo()) return leaving_.Left();

@@ -143,6 +143,7 @@ struct HttpsClient::Impl {
     client->set_read_timeout(kSilenceSeconds);
     client->set_write_timeout(kSilenceSeconds);
     client->set_keep_alive(true);
+    client->set_tcp_nodelay(true);
     client->set_follow_location(false);
     client->set_decompress(false);
   }

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "proto/base/home_folder.h"
 
@@ -17,11 +19,12 @@ StatusOr<SigningKey> LoadOrMakeKey(const std::string& path) {
   return SigningKey::Load(path);
 }
 
-// The lock of the home, made if need be; closed: another process has it.
-StatusOr<FileHandle> Lock(const std::string& path) {
-  constexpr const char* kOurs[] = {"lock", "key"};
-  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
-  CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(path + "/lock", O_RDWR | O_CREAT, 0600));
+constexpr int kLockTries = 20;
+constexpr std::chrono::milliseconds kLockPause{50};
+
+// Closed: another process has it.
+StatusOr<FileHandle> TakeLock(const std::string& home) {
+  CT_ASSIGN_OR_RETURN(FileHandle lock, OpenFile(home + "/lock", O_RDWR | O_CREAT, 0600));
   if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) lock.Close();
   return lock;
 }
@@ -39,7 +42,13 @@ Status MakePrivateFolder(const std::string& path) {
 }
 
 StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
-  CT_ASSIGN_OR_RETURN(FileHandle lock, Lock(path));
+  constexpr const char* kOurs[] = {"lock", "key"};
+  CT_RETURN_IF_ERROR(base::MakeHome(path, kOurs));
+  CT_ASSIGN_OR_RETURN(FileHandle lock, TakeLock(path));
+  for (int i = 1; i < kLockTries && lock.fd() < 0; ++i) {
+    std::this_thread::sleep_for(kLockPause);
+    CT_ASSIGN_OR_RETURN(lock, TakeLock(path));
+  }
   if (lock.fd() < 0) {
     return Unavailable(
         "another crowdteach is using {}; one key is one person: wait for it, "
@@ -51,11 +60,14 @@ StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
 }
 
 StatusOr<KeyHome> KeyHome::Look(const std::string& path) {
-  CT_ASSIGN_OR_RETURN(FileHandle lock, Lock(path));
-  const std::string key_path = path + "/key";
-  CT_ASSIGN_OR_RETURN(SigningKey key,
-                      lock.fd() >= 0 ? LoadOrMakeKey(key_path) : SigningKey::Load(key_path));
-  return KeyHome(path, std::move(lock), std::move(key));
+  CT_ASSIGN_OR_RETURN(SigningKey key, SigningKey::Load(path + "/key"));
+  return KeyHome(path, {}, std::move(key));
+}
+
+bool KeyHome::TryLock() {
+  StatusOr<FileHandle> lock = TakeLock(path_);
+  if (lock.ok()) lock_ = *std::move(lock);
+  return locked();
 }
 
 }  // namespace crowdteach::ledger

@@ -16,10 +16,12 @@ class KeyHome {
   // Makes folder and key if need be. kUnavailable: another process uses it, or it is no folder.
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<KeyHome> Open(const std::string& path);
-  // The same beside another process, too: it is then not `locked`, and makes no key.
+  // Without the lock, beside whoever has it. kNotFound: there is no key in it.
   static StatusOr<KeyHome> Look(const std::string& path);
 
   bool locked() const { return lock_.fd() >= 0; }
+  // For a moment, if nobody has it; Open waits a second for those.
+  bool TryLock();
   void Unlock() { lock_.Close(); }
 
   const std::string& path() const { return path_; }

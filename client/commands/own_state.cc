@@ -25,7 +25,7 @@ Status Refresh(const OwnOptions& options, OwnState* state) {
     if (state->fresh.ok()) state->fresh = campaigns.status();
     if (campaigns.ok()) state->campaigns = *std::move(campaigns);
   }
-  return state->fresh.ok() || IsFromPeer(state->fresh) ? OkStatus() : state->fresh;
+  return absl::IsDataLoss(state->fresh) ? state->fresh : OkStatus();
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ StatusOr<ledger::VerifierKey> OwnLogKey(const std::string& home) {
 }
 
 int OwnState::exit_code() const {
-  return IsFromPeer(fresh) && wire::IsTransient(fresh) ? kExitUnreachable : kExitOk;
+  return fresh.ok() || absl::IsCancelled(fresh) ? kExitOk : ExitCodeOf(fresh);
 }
 
 std::string OwnState::Freshness() const {

@@ -29,12 +29,12 @@ StatusOr<ledger::VerifierKey> OwnLogKey(const std::string& home);
 struct OwnState {
   Records records;
   uint64_t account = 0;  // 0: none yet
-  // OK: up to date. Else why it is only what the home held: nobody was asked (kCancelled), or the
-  // coordinator cannot be reached.
+  // OK: up to date. Else why it is only what the home held: nobody was asked (kCancelled), the
+  // coordinator cannot be reached or let us in, or the disk is full.
   Status fresh;
   std::optional<v1::ListCampaignsReply> campaigns;
 
-  // kExitUnreachable where the coordinator was to be asked and did not answer.
+  // kExitOk also where nobody was to be asked; else that of `fresh`.
   int exit_code() const;
   // "up to date", or why not.
   std::string Freshness() const;

@@ -49,10 +49,8 @@ std::string ToTable(const std::vector<const KeptReceipt*>& receipts, bool verify
 }
 
 StatusOr<int> RunReceipts(const ReceiptsOptions& options) {
-  std::optional<ledger::VerifierKey> log;
-  if (options.verify) {
-    CT_ASSIGN_OR_RETURN(log, OwnLogKey(options.own.join.home));
-  }
+  CT_ASSIGN_OR_RETURN(std::optional<ledger::VerifierKey> log, OwnLogKey(options.own.join.home));
+  if (!options.verify) log.reset();
   CT_ASSIGN_OR_RETURN(const Records records, ReadRecords(options.own.join.home, log));
   std::vector<const KeptReceipt*> chosen;
   size_t faults = 0;

@@ -74,8 +74,9 @@ StatusOr<Trial> TryTraining(const learning::RunnerOptions& runner, const v1::Ter
   if (!trained.ok() && !(absl::IsCancelled(trained) && trial.steps >= kSteps)) return trained;
   if (!std::isfinite(trial.loss_nats)) {
     return InvalidArgument(
-        "the loss on these data is not finite, before any training: their values are too large for "
-        "the campaign's mean and deviation");
+        "the loss on these data is not finite, before any training: either their values are too "
+        "large for the campaign's mean and deviation, or the model computes no numbers in "
+        "training");
   }
   return trial;
 }

@@ -122,8 +122,6 @@ Status WatchUntil(Session* session, uint64_t campaign, int until, Screen* screen
 StatusOr<int> RunWatch(const WatchOptions& options) {
   const cli::StopOnSignals signals;
   CT_ASSIGN_OR_RETURN(Joined joined, Join(options.join, v1::ROLE_UNSPECIFIED, Account::kLookOn));
-  // It may take days: the owner closes the campaign, or a teacher teaches, meanwhile.
-  joined.home->LetOthersWork();
   CT_ASSIGN_OR_RETURN(const uint64_t campaign, Choose(options.campaign, joined.session.get()));
   Screen screen(options.format);
   CT_RETURN_IF_ERROR(WatchUntil(joined.session.get(), campaign,

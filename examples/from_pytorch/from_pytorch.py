@@ -144,8 +144,11 @@ def difference(mine, theirs):
                               f"{list(theirs.shape)}; please report this")
     worst = (mine - theirs).abs().max().item()
     if not worst <= TOLERANCE * max(1.0, theirs.abs().max().item()):
-        raise ConversionError(f"the written model's logits differ from the module's by "
-                              f"{worst:.1e}; please report this")
+        raise ConversionError(
+            f"the written model's logits differ from the module's by {worst:.1e}: something works "
+            "beside the layers that were traced. It may be an operation in place "
+            "(ReLU(inplace=True) before a skip connection), a hook, random numbers, or something "
+            "kept between two calls; if it is none of these, please report it")
     return worst
 
 

@@ -125,6 +125,14 @@ class Graph:
         origins = {self.origins.get(n) for n in node.all_input_nodes} - {None}
         return origins.pop() if len(origins) == 1 else None
 
+    def note_unused(self):
+        used = [*self.used.values(), *(origin for origin in self.origins.values() if origin)]
+        unused = [name for name, _ in self.module.named_parameters()
+                  if not any(f"{name}.".startswith(f"{path}.") for path in used)]
+        if unused:
+            more = f" and {len(unused) - 5} more" if len(unused) > 5 else ""
+            self.notes.append(f"not part of the logits, so left out: {', '.join(unused[:5])}{more}")
+
     def check_logits(self, output):
         shape = list(self.values[output][0].shape)
         if len(shape) != 2 or shape[1] < 2:
@@ -206,6 +214,10 @@ class Graph:
         if target in POOLS:
             return self.pool(node)
         if target in DROPOUTS:
+            # The module was traced in eval mode.
+            if args[2] if len(args) > 2 else node.kwargs.get("training", target is F.dropout):
+                raise ConversionError(f"{place_of(node)}: drops values in eval mode, too; pass "
+                                      "training=self.training, or use nn.Dropout")
             p = args[1] if len(args) > 1 else node.kwargs.get("p", 0.5)
             return self.simple(node, "Dropout", p=float(p))
         if target in ADDS and "alpha" not in node.kwargs:
@@ -382,14 +394,57 @@ class Graph:
         return self.name_of(node, node.args[0])
 
 
+def check_weights(module):
+    """Each parameter is one layer's own, a number everywhere, and one at least can be trained."""
+    places, trainable = {}, False
+    for path, part in module.named_modules():
+        for name, parameter in part._parameters.items():
+            if parameter is None:
+                continue
+            place = f"{path}.{name}" if path else name
+            other = places.setdefault(id(parameter), place)
+            if other != place:
+                raise ConversionError(f"'{other}' and '{place}' are one parameter, and two layers "
+                                      "cannot share weights here; a campaign would train them apart")
+            if not torch.isfinite(parameter).all():
+                raise ConversionError(f"'{place}' holds a value that is not finite")
+            trainable |= parameter.requires_grad
+    if places and not trainable:
+        raise ConversionError("no parameter can be trained: requires_grad is False for all")
+
+
+def check_training_is_eval(module, traced):
+    """What forward does besides layers must not depend on self.training: only layers know it."""
+    def steps(graph):
+        for node in graph.nodes:
+            args, kwargs = node.args, dict(node.kwargs)
+            if node.target in DROPOUTS:
+                args, kwargs = args[:2], {k: v for k, v in kwargs.items() if k != "training"}
+            yield node, (node.op, node.target, str(args), str(kwargs))
+
+    training = trace(module.train())
+    module.eval()
+    mine, other = list(steps(traced)), list(steps(training))
+    for (node, step), (_, other_step) in zip(mine, other):
+        if step != other_step:
+            raise ConversionError(f"{place_of(node)}: forward does something else in training "
+                                  "(self.training); only layers such as Dropout may")
+    if len(mine) != len(other):
+        raise ConversionError("forward does something else in training (self.training); only "
+                              "layers such as Dropout may")
+
+
 def layers_of(module, input_shape):
     """(a copy of the module in eval mode, a batch of eight to compare on, the Graph)."""
+    check_weights(module)
     module = copy.deepcopy(module).cpu().float().eval()
     if isinstance(module, CONTAINERS) or type(module).__module__.startswith("torch.nn"):
         module = nn.Sequential(module) if not isinstance(module, nn.Sequential) else module
     traced = trace(module)
+    check_training_is_eval(module, traced)
     samples = [sample_of(module, traced, input_shape, count) for count in (2, 3, 8)]
     graph = Graph(module, traced, tuple(samples[:2]))
     with torch.no_grad():
         graph.run()
+    graph.note_unused()
     return module, samples[2], graph

@@ -134,6 +134,10 @@ def transformer_arguments(module):
         raise ConversionError("batch_first must be True")
     if module.linear1.bias is None:
         raise ConversionError("bias must be True")
+    rates = {float(module.dropout.p), float(module.dropout1.p), float(module.dropout2.p),
+             float(attention.dropout)}
+    if len(rates) > 1:
+        raise ConversionError(f"its dropout rates are {sorted(rates)}; they must be one")
     return {"d_model": attention.embed_dim, "nhead": attention.num_heads,
             "dim_feedforward": module.linear1.out_features, "dropout": float(module.dropout.p),
             "activation": activation, "layer_norm_eps": norm.eps, "batch_first": True,

@@ -46,6 +46,7 @@ class Scripted:
                                   "float32 logits are needed, one a class, [2, classes]")
         self.classes, self.logits = logits.shape[1], logits
         self.tensors, self.frozen = {}, set()
+        self._check_shared(module)
         for name, parameter in module.named_parameters():
             self._take(name, parameter)
             if not parameter.requires_grad:
@@ -64,6 +65,18 @@ class Scripted:
         file = io.BytesIO()
         torch.jit.save(module.eval(), file)
         self.code = file.getvalue()
+
+    @staticmethod
+    def _check_shared(module):
+        """named_parameters() leaves a second name out; the program would miss it later."""
+        places = {}
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            if tensor.numel() == 0:
+                continue
+            other = places.setdefault((tensor.data_ptr(), tensor.shape), name)
+            if other != name:
+                raise ConversionError(f"'{other}' and '{name}' share their values; a campaign "
+                                      "averages each tensor by itself, so keep one")
 
     def _take(self, name, tensor):
         if tensor.dtype != torch.float32 or tensor.dim() == 0:

@@ -1,6 +1,7 @@
 #include "learning/data/byte_source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -117,8 +118,12 @@ ByteSource::~ByteSource() = default;
 StatusOr<ByteSource> ByteSource::Open(const std::string& path) {
   auto impl = std::make_unique<Impl>();
   impl->name = path;
-  impl->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Opening a pipe that nobody writes to would wait for ever.
+  impl->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (impl->fd < 0) return ErrnoStatus(errno, path);
+  struct stat info = {};
+  if (fstat(impl->fd, &info) != 0) return ErrnoStatus(errno, path);
+  if (!S_ISREG(info.st_mode)) return InvalidArgument("{} is no regular file", path);
   impl->buffer.resize(kRawBytes);
   CT_RETURN_IF_ERROR(impl->Start());
   return ByteSource(std::move(impl));

@@ -140,6 +140,15 @@ std::string ClassList(const v1::DataTerms& terms) {
   return list;
 }
 
+// The class that a label probably means, or "".
+std::string SimilarClass(std::string_view label, const v1::DataTerms& terms) {
+  for (const std::string& name : terms.classes()) {
+    if (PlainName(name) != PlainName(label)) continue;
+    return fmt::format("; write it as {}", base::Quoted(name));
+  }
+  return "";
+}
+
 StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
                                  const ReadOptions& options) {
   const std::string name = source.name();
@@ -171,9 +180,10 @@ StatusOr<ExamplesFile> ReadTable(ByteSource source, const v1::DataTerms& terms,
     }
     const auto label = class_of.find(fields[columns.label]);
     if (label == class_of.end()) {
-      return InvalidArgument("{}:{}: column {}: {} is none of the campaign's classes: {}", name,
+      return InvalidArgument("{}:{}: column {}: {} is none of the campaign's classes: {}{}", name,
                              records.line(), base::Quoted(header[columns.label]),
-                             base::Quoted(fields[columns.label]), ClassList(terms));
+                             base::Quoted(fields[columns.label]), ClassList(terms),
+                             SimilarClass(fields[columns.label], terms));
     }
     for (size_t i = 0; i < columns.features.size(); ++i) {
       const std::string& field = fields[columns.features[i]];

@@ -13,8 +13,12 @@ namespace fs = std::filesystem;
 constexpr std::string_view kImages = "-images-idx3-ubyte";
 constexpr std::string_view kLabels = "-labels-idx1-ubyte";
 
+// `end` in small letters; "X.CSV" ends with ".csv".
 bool EndsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+  return text.size() >= end.size() &&
+         std::equal(
+             end.begin(), end.end(), text.end() - static_cast<ptrdiff_t>(end.size()),
+             [](char e, char c) { return e == c || (c >= 'A' && c <= 'Z' && e == (c | 0x20)); });
 }
 
 bool Exists(const std::string& path) {

@@ -29,7 +29,7 @@ struct FetchCommandOptions {
   std::string output;
   bool artifacts = false;
   std::optional<uint64_t> campaign;
-  std::string name = "auditor";
+  std::string name;  // empty: AccountName's
   std::string timeout = "10m";
   uint64_t max_bytes = uint64_t{1} << 34;
 };
@@ -163,6 +163,12 @@ class Fetching {
     return ledger::SyncParentOf(bundle_);
   }
 
+  // A coordinator gives each name once, so one that nobody chose says whose key it is.
+  std::string AccountName() const {
+    if (!options_.name.empty()) return options_.name;
+    return "auditor-" + base::Hex(trust_.home->key().public_key()).substr(0, 4);
+  }
+
   // Empty: there is no account to ask with, only what all may read.
   StatusOr<std::optional<FetchSession>> OpenSession(const Replay& replay) {
     if (!trust_.invite) return std::optional<FetchSession>();
@@ -172,7 +178,7 @@ class Fetching {
     CT_ASSIGN_OR_RETURN(parties.ca_digest, wire::CaDigest(invite.ca_pem));
     std::optional<AccountOffer> offer;
     if (invite.role == v1::AUDITOR) {
-      offer = AccountOffer{invite.token_seed, invite.index, options_.name};
+      offer = AccountOffer{invite.token_seed, invite.index, AccountName()};
     }
     std::optional<FetchSession> session;
     session.emplace(parties, std::move(offer));
@@ -187,7 +193,7 @@ class Fetching {
     CT_RETURN_IF_ERROR(KeepInvite(trust_));
     if (session->opened_entry() > 0) {
       CT_RETURN_IF_ERROR(SaveReceipt(*trust_.home, session->opened_entry(), session->receipt()));
-      fmt::print("opened account {} ({}) with the key in {}\n", session->account(), options_.name,
+      fmt::print("opened account {} ({}) with the key in {}\n", session->account(), AccountName(),
                  trust_.home->path());
     }
     return session;
@@ -294,7 +300,9 @@ void AddFetch(CLI::App& app, cli::Action& action) {
                    "auditor's invite opens an account for it; crowdteach join makes such a folder, "
                    "too")
       ->type_name("DIR");
-  command->add_option("--name", options->name, "What a new account is called")
+  command
+      ->add_option("--name", options->name,
+                   "What a new account is called (default: auditor, and part of your key)")
       ->capture_default_str();
   command->add_option("--timeout", options->timeout, "For each file: 30s, 10m")
       ->capture_default_str()

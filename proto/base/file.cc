@@ -68,6 +68,10 @@ StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
 
 Status WriteFileDurably(const std::string& path, std::string_view bytes, mode_t mode,
                         std::string_view suffix) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return InvalidArgument("{} is no regular file, and is left as it is", path);
+  }
   const std::string temporary = path + std::string(suffix);
   ::unlink(temporary.c_str());  // left by a crash; open below reports what matters
   {

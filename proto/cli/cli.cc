@@ -1,5 +1,6 @@
 #include "proto/cli/cli.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -7,8 +8,13 @@
 namespace crowdteach::cli {
 namespace {
 
+// A file's name may hold what a terminal would obey.
 void PrintError(const CLI::App& app, std::string_view message) {
-  fmt::print(stderr, "{}: {}\n", app.get_name(), message);
+  std::string text(message);
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return c != '\n' && c != '\t' && (c == 0x7f || (c >= 0 && c < ' ')); }, '?');
+  fmt::print(stderr, "{}: {}\n", app.get_name(), text);
 }
 
 void AddCompletion(CLI::App& app, Action& action) {

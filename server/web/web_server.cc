@@ -291,6 +291,7 @@ StatusOr<std::unique_ptr<WebServer>> WebServer::Listen(Coordinator* coordinator,
   server.set_read_timeout(kReadTimeoutS);
   server.set_write_timeout(kWriteTimeoutS);
   server.set_keep_alive_timeout(5);
+  server.set_tcp_nodelay(true);  // else each small answer waits for the reader's delayed ACK
   server.set_payload_max_length(kMaxRequestBytes);
   server.set_pre_routing_handler(CheckProtocol);
   Route(&impl->web, &server);

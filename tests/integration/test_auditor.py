@@ -134,8 +134,12 @@ class Auditor(CrowdTest):
 
     def test_a_log_that_does_not_continue_what_was_seen(self):
         self.set_up_people()
-        invite = self.invite("auditor", name="vera")
+        invite = self.invite("auditor", name="vera", uses=2)
         self.fetch("--invite", invite, "-o", self.dir / "first", "--artifacts")
+        # Another auditor, who gives no name either.
+        said = self.audit_program("fetch", "--invite", invite, "--home", self.dir / "walt", "-o",
+                                  self.dir / "walts", "--artifacts")
+        self.assertRegex(said, r"opened account \d+ \(auditor-[0-9a-f]{4}\)")
         backup = self.dir / "backup"
         shutil.copytree(self.home, backup, ignore=shutil.ignore_patterns("*.sock", "lock"))
         self.issue("owner", 1)

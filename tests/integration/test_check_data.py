@@ -88,7 +88,7 @@ class Offline(CrowdTest):
                 (lambda lines: [lines[0].replace("diagnosis", "outcome"), *lines[1:]],
                  [f"{table}:1", "no column", "diagnosis"]),
                 (lambda lines: [*lines[:5], lines[5].replace("malignant", "Malignant"), *lines[6:]],
-                 [f"{table}:6", "Malignant", "malignant", "benign"]),
+                 [f"{table}:6", "Malignant", "malignant", "benign", 'write it as "malignant"']),
                 (lambda lines: [*lines[:9], "nan" + lines[9][lines[9].index(","):], *lines[10:]],
                  [f"{table}:10", "mean_radius", "not a finite number"]),
                 (lambda lines: [*lines[:9], lines[9] + ",1", *lines[10:]],
@@ -96,6 +96,18 @@ class Offline(CrowdTest):
             table.write_text("\n".join(change(lines)) + "\n")
             text, _ = self.check(table, file=BREAST_CANCER / "campaign.toml", expect=USAGE)
             self.assert_refused(text, *words)
+
+    def test_a_pipe_is_no_table(self):
+        pipe = self.dir / "pipe.csv"
+        os.mkfifo(pipe)
+        text, _ = self.check(pipe, file=BREAST_CANCER / "campaign.toml", expect=USAGE)
+        self.assert_refused(text, "pipe.csv is no regular file")
+
+    def test_a_name_that_a_terminal_would_obey(self):
+        text, _ = self.check(self.dir / "a\x1b[31mb.csv", file=BREAST_CANCER / "campaign.toml",
+                             expect=IO)
+        self.assertNotIn("\x1b", text)
+        self.assert_refused(text, "a?[31mb.csv", "no such file")
 
     def test_values_in_another_unit(self):
         table = self.dir / "table.csv"

@@ -151,6 +151,18 @@ def wrap(function, **modules):
     return Wrapped()
 
 
+def tied():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    module[1].weight = module[0].weight
+    return module
+
+
+def broken():
+    module = nn.Sequential(nn.Linear(4, 2))
+    module[0].bias.data[1] = float("nan")
+    return module
+
+
 class FromPytorch(unittest.TestCase):
     def converted(self, module, shape):
         with torch.no_grad():  # nothing that is 0 or 1 by default hides a mistake
@@ -224,6 +236,12 @@ class FromPytorch(unittest.TestCase):
             (nn.Sequential(nn.Linear(5, 2)), "module '0'", "fails on a random batch"),
             (wrap(lambda m, x: m.fc(x) + m.fc.bias.unsqueeze(0)[:, :1], fc=nn.Linear(4, 2)),
              "spreads the parameter 'fc.bias'"),
+            (tied(), "'0.weight' and '1.weight' are one parameter"),
+            (wrap(lambda m, x: m.fc(x + 1) if m.training else m.fc(x), fc=nn.Linear(4, 2)),
+             "something else in training"),
+            (wrap(lambda m, x: m.fc(F.dropout(x, 0.5)), fc=nn.Linear(4, 2)),
+             "drops values in eval mode, too"),
+            (nn.Sequential(nn.Linear(4, 2)).requires_grad_(False), "no parameter can be trained"),
         ]
         for module, *parts in cases:
             with self.assertRaises(ConversionError) as caught:
@@ -235,6 +253,24 @@ class FromPytorch(unittest.TestCase):
                                          nn.Linear(4, 2)), (1, 4, 4))
         self.assertIn("padding_mode = reflect is not supported; it must be zeros",
                       str(caught.exception))
+
+    def test_weights_that_are_no_numbers(self):
+        with self.assertRaisesRegex(ConversionError, "'0.bias' holds a value that is not finite"):
+            convert(broken(), (4,))
+
+    def test_dropout_rates_of_a_transformer(self):
+        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+        layer.dropout1.p = 0.7
+        module = nn.Sequential(layer, nn.Flatten(), nn.Linear(8, 2))
+        with self.assertRaisesRegex(ConversionError, "its dropout rates are .*; they must be one"):
+            self.converted(module, (2, 4))
+
+    def test_dropout_by_function_and_what_is_not_used(self):
+        module = wrap(lambda m, x: m.fc(F.dropout(x, 0.5, training=m.training)),
+                      fc=nn.Linear(4, 2), aux=nn.Linear(4, 3))
+        converted = self.converted(module, (4,))
+        self.assertIn('type = "Dropout"', converted.toml)
+        self.assertTrue(any("left out: aux.weight, aux.bias" in note for note in converted.notes))
 
     def test_readme(self):
         """Its commands, word for word, in one shell."""

@@ -121,6 +121,21 @@ class Code(CrowdTest):
         said = self.start(ALLOW, "--dry-run")(USAGE)
         self.assert_refused(said, "a step of training", "does not require grad")
 
+    def test_code_that_gives_no_numbers_in_training(self):
+        net = self.dir / "nan.py"
+        net.write_text("import torch\n"
+                       "class Net(torch.nn.Module):\n"
+                       "    def __init__(self):\n"
+                       "        super().__init__()\n"
+                       "        self.fc = torch.nn.Linear(784, 10)\n"
+                       "    def forward(self, x):\n"
+                       "        y = self.fc(x.flatten(1))\n"
+                       "        return y * float('nan') if self.training else y\n")
+        self.python(FROM_PYTORCH / "from_pytorch.py", f"{net}:Net", "--input", "1,28,28", "-o",
+                    self.model, "--script")
+        said = self.start(ALLOW, "--dry-run")(USAGE)
+        self.assert_refused(said, "a step of training is not finite", "in training?")
+
     def test_what_does_not_fit(self):
         self.start_coordinator(ALLOW)
         self.join("owner", self.invite("owner"))
@@ -129,7 +144,10 @@ class Code(CrowdTest):
         whole = code.read_bytes()
         code.write_bytes(whole[:-1] + b"?")
         said = launch(USAGE)
-        self.assert_refused(said, str(code), "not the code", "model.toml")
+        self.assert_refused(said, str(code), "its digest", "model.toml")
+        code.write_bytes(whole + b"?")
+        said = launch(USAGE)
+        self.assert_refused(said, str(code), f"{len(whole) + 1} bytes", "model.toml")
         code.unlink()
         said = launch(IO)
         self.assert_refused(said, str(code), "No such file")

@@ -120,10 +120,10 @@ class OwnState(CrowdTest):
         return json.loads(self.crowdteach("wallet", who, "--format", "json", *arguments, **options))
 
     def test_nobody_has_joined(self):
-        for command in ("status", "wallet"):
+        for command in ("status", "wallet", "receipts"):
             said = self.crowdteach(command, "nobody", expect=REFUSED)
             self.assert_refused(said, "nobody has joined", "crowdteach teach --invite")
-        self.crowdteach("receipts", "nobody", expect=IO)
+        self.assert_refused(self.crowdteach("watch", "nobody", expect=REFUSED), "no account yet")
         self.assertFalse((self.dir / "nobody").exists())
 
     def test_help(self):
@@ -170,6 +170,14 @@ class OwnState(CrowdTest):
                    view["settled_rounds"] == 2, "update of ada in round 2")
         ada.kill9()  # what is settled now it does not see
         self.until_phase("ended")
+        self.assertEqual(len(list((self.dir / "ada/rounds").iterdir())), 1)
+        self.wallet("ada")  # fetches the receipts that show what is over
+        status = json.loads(self.crowdteach("status", "ada", "--format", "json"))
+        self.assertEqual(status["rounds"], [])
+        ada = self.teach("ada")
+        wait_for(lambda: not list((self.dir / "ada/rounds").iterdir()), "end of a round that is over")
+        ada.signal(signal.SIGINT)
+        self.assertEqual(ada.wait(), OK, ada.log())
         bob.signal(signal.SIGINT)
         self.assertEqual(bob.wait(), OK, bob.log())
         self.assertIn("held", bob.log())

@@ -18,40 +18,40 @@ using testing::Refused;
 TEST_CASE("one works in a home, others look on and leave alone what it keeps") {
   const learning::TestFolder folder;
   const std::string path = folder.path() + "/home";
-  REQUIRE_FALSE(std::filesystem::exists(path));
-  const auto first = Home::Look(path);  // nobody is at work: it may
-  REQUIRE(first.ok());
-  REQUIRE((*first)->working());
-  REQUIRE(Refused(Home::Open(path), StatusCode::kUnavailable, "another crowdteach is using"));
-  REQUIRE((*first)->SaveHead("head 1").ok());
-  (*first)->LetOthersWork();
+  REQUIRE(Refused(Home::Look(path), StatusCode::kNotFound, "key"));
+  REQUIRE_FALSE(std::filesystem::exists(path));  // looking at it makes none
 
   const auto worker = Home::Open(path);
   REQUIRE(worker.ok());
+  REQUIRE_FALSE((*worker)->looking());
+  REQUIRE((*worker)->SaveHead("head 1").ok());
+  REQUIRE(Refused(Home::Open(path), StatusCode::kUnavailable, "another crowdteach is using"));
   const auto looking = Home::Look(path);
   REQUIRE(looking.ok());
-  for (Home* home : {first->get(), looking->get()}) {
-    REQUIRE_FALSE(home->working());
-    REQUIRE(home->key().public_key() == (*worker)->key().public_key());
-    REQUIRE(home->SaveHead("head 2").ok());
-    REQUIRE(home->SaveServer("other.example:1").ok());
-    REQUIRE(home->SaveAddresses({}).ok());
-    REQUIRE(home->SaveFetched(17).ok());
-    REQUIRE(home->SavePending(std::nullopt).ok());
-  }
+  REQUIRE((*looking)->looking());
+  REQUIRE((*looking)->key().public_key() == (*worker)->key().public_key());
+  REQUIRE(*(*looking)->LoadHead() == "head 1");
+  REQUIRE((*looking)->SaveHead("head 2").ok());
+  REQUIRE((*looking)->SaveServer("other.example:1").ok());
+  REQUIRE((*looking)->SaveFetched(17).ok());
   REQUIRE(*(*worker)->LoadHead() == "head 1");
   REQUIRE((*worker)->LoadAddresses()->empty());
   REQUIRE(*(*worker)->LoadFetched() == 0);
 }
 
-TEST_CASE("a home that somebody is about to make has no key to look on with yet") {
+TEST_CASE("where nobody works, what somebody who looks on saw is kept, but never over newer") {
   const learning::TestFolder folder;
   const std::string path = folder.path() + "/home";
-  const auto worker = Home::Open(path);
-  REQUIRE(worker.ok());
-  std::filesystem::remove(path + "/key");
-  REQUIRE(Refused(Home::Look(path), StatusCode::kNotFound, "key"));
-  REQUIRE_FALSE(std::filesystem::exists(path + "/key"));
+  REQUIRE((*Home::Open(path))->SaveHead("head 1").ok());
+  const auto looking = Home::Look(path);
+  const auto later = Home::Look(path);
+  for (Home* home : {looking->get(), later->get()}) REQUIRE(*home->LoadHead() == "head 1");
+  REQUIRE((*later)->SaveHead("head 3").ok());
+  REQUIRE((*later)->SaveServer("other.example:1").ok());
+  REQUIRE((*looking)->SaveHead("head 2").ok());
+  REQUIRE(Home::Open(path).ok());  // no lock was kept
+  REQUIRE(*(*Home::Look(path))->LoadHead() == "head 3");
+  REQUIRE(*(*Home::Look(path))->LoadAddresses() == std::vector<std::string>{"other.example:1"});
 }
 
 TEST_CASE("a receipt that two write at once is whole") {

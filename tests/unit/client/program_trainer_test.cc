@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "client/program.h"
 #include "client/public_terms.h"
 #include "client/round_training.h"
 #include "learning/model/model_spec.h"
@@ -177,6 +178,28 @@ TEST_CASE("Nothing of a program's group outlives it") {
   for (int i = 0; Lives(round, "child") && i < 200; ++i)
     std::this_thread::sleep_for(milliseconds(20));
   CHECK_FALSE(Lives(round, "child"));
+}
+
+TEST_CASE("What a killed teach left at work in the folder is ended before the next round") {
+  Round round;
+  // As after a SIGKILL: a process of a group of its own, with the environment of a task here.
+  const std::string task = "CROWDTEACH_AT_WORK=" + round.work.scratch;
+  REQUIRE(std::system(fmt::format("env '{0}' setsid sleep 1000 & echo $! > '{1}/orphan'; "
+                                  "env '{0}2' sleep 1000 & echo $! > '{1}/other'",
+                                  task, round.folder)
+                          .c_str()) == 0);
+  for (const char* name : {"orphan", "other"}) {
+    for (int i = 0; !Lives(round, name) && i < 200; ++i)
+      std::this_thread::sleep_for(milliseconds(20));
+    REQUIRE(Lives(round, name));
+  }
+  std::this_thread::sleep_for(milliseconds(200));  // until env(1) has become sleep(1)
+  CHECK(round.Train("cp \"$1\" \"$2\"").ok());
+  for (int i = 0; Lives(round, "orphan") && i < 200; ++i)
+    std::this_thread::sleep_for(milliseconds(20));
+  CHECK_FALSE(Lives(round, "orphan"));
+  CHECK(Lives(round, "other"));
+  KillProgramsWith(task + "2");
 }
 
 TEST_CASE("A program that hangs is ended when its time is up") {

@@ -107,6 +107,40 @@ TEST_CASE("What is under way: committed, delivered, in flight") {
   REQUIRE(records->rounds[0].committed.has_value());
   REQUIRE(records->rounds[0].revealed.has_value());
   REQUIRE_FALSE(records->rounds[1].committed.has_value());
+  REQUIRE(records->over.empty());
+}
+
+TEST_CASE("What is over is not under way") {
+  Fixture fixture;
+  const auto keep = [&] {
+    fixture.tree = {};
+    for (const ledger::LoggedEntry& logged : fixture.log.entries) fixture.tree.Append(logged.leaf);
+    const uint64_t index = fixture.log.entries.back().entry.index();
+    REQUIRE(fixture.home->SaveReceipt(index, fixture.Receipt(index)).ok());
+  };
+  const auto count = [&] {
+    const auto records = ReadRecords(fixture.home->path(), fixture.vkey());
+    REQUIRE(records.ok());
+    return std::pair(records->rounds.size(), records->over.size());
+  };
+  for (uint32_t round : {1, 2, 3}) {
+    REQUIRE(fixture.home->SaveRound({fixture.campaign, round, {}, std::string(32, 's')}).ok());
+  }
+  keep();
+  REQUIRE(count() == std::pair<size_t, size_t>(3, 0));
+  fixture.log.Say(0, fixture.log.AggregateOf(fixture.campaign, {}));
+  fixture.log.Say(0, fixture.log.ScoreOf(fixture.campaign, {}));
+  fixture.log.Say(0, fixture.log.SettleOf(fixture.campaign));
+  keep();
+  REQUIRE(count() == std::pair<size_t, size_t>(2, 1));
+  fixture.log.RunRound(fixture.campaign, {});
+  fixture.log.OpenRound(fixture.campaign);  // the third
+  keep();
+  REQUIRE(count() == std::pair<size_t, size_t>(1, 2));
+  fixture.log.now_ms += 1000;  // nobody commits
+  fixture.log.Say(0, fixture.log.AbortOf(fixture.campaign, v1::COMMIT_QUORUM));
+  keep();
+  REQUIRE(count() == std::pair<size_t, size_t>(0, 3));
 }
 
 TEST_CASE("Campaign and round of each kind of entry") {

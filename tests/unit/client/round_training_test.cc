@@ -112,6 +112,8 @@ TEST_CASE("Exceptions, NaN and a trainer's own stop end the round only") {
     throw std::runtime_error("no more memory");
   }),
                 StatusCode::kAborted, "the trainer threw: no more memory"));
+  CHECK(Refused(round.Train([](auto&, auto) -> StatusOr<TrainingSummary> { throw 42; }),
+                StatusCode::kAborted, "the trainer threw something"));
   CHECK(Refused(round.Train([](auto&, std::span<float> weights) {
     weights[3] = -INFINITY;
     return TrainingSummary();
