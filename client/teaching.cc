@@ -279,6 +279,7 @@ Status Teaching::Forget(uint32_t round) {
 Status Teaching::ForgetWhatIsOver() {
   CT_ASSIGN_OR_RETURN(const Records records, ReadRecords(home_->path(), std::nullopt));
   for (const PendingRound& round : records.over) {
+    if (round.campaign == enrolment_.joining().campaign.number) leaving_.Kept(round.round);
     CT_RETURN_IF_ERROR(home_->ForgetRound(round.campaign, round.round));
   }
   return OkStatus();
