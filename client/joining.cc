@@ -80,8 +80,10 @@ std::string DefaultName() {
   std::string name;
   // As the ledger takes names, with room for what Register may add.
   for (const char c : std::string_view(user == nullptr ? "" : user)) {
-    if (c > ' ' && c < 0x7f && name.size() < kMaxDefaultName) name += c;
+    const bool inner_space = c == ' ' && !name.empty();
+    if ((inner_space || (c > ' ' && c < 0x7f)) && name.size() < kMaxDefaultName) name += c;
   }
+  while (!name.empty() && name.back() == ' ') name.pop_back();
   const bool number = name.find_first_not_of("0123456789") == std::string::npos;
   return number ? "anonymous" : name;
 }

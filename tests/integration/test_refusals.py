@@ -97,6 +97,15 @@ class Invites(CrowdTest):
         self.assertRegex(first, r"account \d+ \(ada, teacher\)")
         self.assertRegex(second, r"account \d+ \(ada-[0-9a-f]{4}, teacher\)")
 
+    def test_users_whose_name_is_no_name_here(self):
+        for number, (user, name) in enumerate((
+                ("jürgen", "jrgen"), (" ann lee ", "ann lee"), ("x" * 60, "x" * 32),
+                ("1000", "anonymous"), ("ßß", "anonymous-[0-9a-f]{4}"))):
+            with unittest.mock.patch.dict(os.environ, USER=user):
+                said = self.crowdteach("join", f"home{number}", "--invite",
+                                       self.invite("teacher", name=f"i{number}"))
+            self.assertRegex(said, rf"account \d+ \({name}, teacher\)")
+
     def test_data_that_is_not_there(self):
         self.teacher_invite = self.invite("teacher")
         ada = self.teach("ada", data=self.dir / "none.csv")
