@@ -61,6 +61,7 @@ StatusOr<KeyHome> KeyHome::Open(const std::string& path) {
 
 StatusOr<KeyHome> KeyHome::Look(const std::string& path) {
   CT_ASSIGN_OR_RETURN(SigningKey key, SigningKey::Load(path + "/key"));
+  CT_RETURN_IF_ERROR(MakePrivateFolder(path));  // it is there: only whether others may enter it
   return KeyHome(path, {}, std::move(key));
 }
 

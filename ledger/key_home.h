@@ -17,6 +17,7 @@ class KeyHome {
   // kPermissionDenied: others may enter it. File errors.
   static StatusOr<KeyHome> Open(const std::string& path);
   // Without the lock, beside whoever has it. kNotFound: there is no key in it.
+  // kPermissionDenied: others may enter it.
   static StatusOr<KeyHome> Look(const std::string& path);
 
   bool locked() const { return lock_.fd() >= 0; }

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from module_checks import check_training_is_eval, check_weights
 from module_layers import CONTAINERS, USE_INSTEAD, ConversionError, Layer, layers_of_module
-from tracing import SAME, place_of, sample_of, trace
+from tracing import DROPOUTS, SAME, place_of, sample_of, trace
 
 
 class Hidden:
@@ -42,7 +43,6 @@ PERMUTES = ("permute", "transpose", "swapaxes", torch.permute, torch.transpose, 
 ADDS = (operator.add, operator.iadd, torch.add, "add", "add_")
 CONCATS = (torch.cat, torch.concat)
 LOG_SOFTMAX = (F.log_softmax, torch.log_softmax, "log_softmax")
-DROPOUTS = (F.dropout, torch.dropout)
 
 
 class Graph:
@@ -392,46 +392,6 @@ class Graph:
         self.log_softmax = True
         self.notes.append("log_softmax at the end is left out: the loss, cross-entropy, has its own")
         return self.name_of(node, node.args[0])
-
-
-def check_weights(module):
-    """Each parameter is one layer's own, a number everywhere, and one at least can be trained."""
-    places, trainable = {}, False
-    for path, part in module.named_modules():
-        for name, parameter in part._parameters.items():
-            if parameter is None:
-                continue
-            place = f"{path}.{name}" if path else name
-            other = places.setdefault(id(parameter), place)
-            if other != place:
-                raise ConversionError(f"'{other}' and '{place}' are one parameter, and two layers "
-                                      "cannot share weights here; a campaign would train them apart")
-            if not torch.isfinite(parameter).all():
-                raise ConversionError(f"'{place}' holds a value that is not finite")
-            trainable |= parameter.requires_grad
-    if places and not trainable:
-        raise ConversionError("no parameter can be trained: requires_grad is False for all")
-
-
-def check_training_is_eval(module, traced):
-    """What forward does besides layers must not depend on self.training: only layers know it."""
-    def steps(graph):
-        for node in graph.nodes:
-            args, kwargs = node.args, dict(node.kwargs)
-            if node.target in DROPOUTS:
-                args, kwargs = args[:2], {k: v for k, v in kwargs.items() if k != "training"}
-            yield node, (node.op, node.target, str(args), str(kwargs))
-
-    training = trace(module.train())
-    module.eval()
-    mine, other = list(steps(traced)), list(steps(training))
-    for (node, step), (_, other_step) in zip(mine, other):
-        if step != other_step:
-            raise ConversionError(f"{place_of(node)}: forward does something else in training "
-                                  "(self.training); only layers such as Dropout may")
-    if len(mine) != len(other):
-        raise ConversionError("forward does something else in training (self.training); only "
-                              "layers such as Dropout may")
 
 
 def layers_of(module, input_shape):

@@ -13,9 +13,10 @@ from torch import fx, nn
 from module_layers import CONTAINERS, ConversionError
 
 SAME = ("contiguous", "clone", "float", "long", "int", "to", "type", "detach", torch.clone)
+DROPOUTS = (nn.functional.dropout, torch.dropout)
 ARANGE = torch.arange
 OURS = {Path(__file__).with_name(f"{name}.py")
-        for name in ("from_pytorch", "graph_to_layers", "module_layers", "tracing")}
+        for name in ("from_pytorch", "graph_to_layers", "module_checks", "module_layers", "tracing")}
 
 
 class Tracer(fx.Tracer):

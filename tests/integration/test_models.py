@@ -106,23 +106,9 @@ class Code(CrowdTest):
         self.assert_refused(self.python(out / "load_model.py", expect=1), "model.pt", ALLOW)
         self.assertIn("LoopedNet", self.python(out / "load_model.py", ALLOW))
 
-    def test_code_that_cannot_be_trained(self):
-        """The owner is told, before teachers enrol."""
-        net = self.dir / "detached.py"
-        net.write_text("import torch\n"
-                       "class Net(torch.nn.Module):\n"
-                       "    def __init__(self):\n"
-                       "        super().__init__()\n"
-                       "        self.fc = torch.nn.Linear(784, 10)\n"
-                       "    def forward(self, x):\n"
-                       "        return self.fc(x.flatten(1)).detach()\n")
-        self.python(FROM_PYTORCH / "from_pytorch.py", f"{net}:Net", "--input", "1,28,28", "-o",
-                    self.model, "--script")
-        said = self.start(ALLOW, "--dry-run")(USAGE)
-        self.assert_refused(said, "a step of training", "does not require grad")
-
-    def test_code_that_gives_no_numbers_in_training(self):
-        net = self.dir / "nan.py"
+    def dry_run(self, forward):
+        """What launch says of a linear layer whose forward ends with these lines."""
+        net = self.dir / "net.py"
         net.write_text("import torch\n"
                        "class Net(torch.nn.Module):\n"
                        "    def __init__(self):\n"
@@ -130,11 +116,17 @@ class Code(CrowdTest):
                        "        self.fc = torch.nn.Linear(784, 10)\n"
                        "    def forward(self, x):\n"
                        "        y = self.fc(x.flatten(1))\n"
-                       "        return y * float('nan') if self.training else y\n")
+                       f"        return {forward}\n")
         self.python(FROM_PYTORCH / "from_pytorch.py", f"{net}:Net", "--input", "1,28,28", "-o",
                     self.model, "--script")
-        said = self.start(ALLOW, "--dry-run")(USAGE)
-        self.assert_refused(said, "a step of training is not finite", "in training?")
+        return self.start(ALLOW, "--dry-run")(USAGE)
+
+    def test_code_that_cannot_be_trained(self):
+        """The owner is told, before teachers enrol."""
+        self.assert_refused(self.dry_run("y.detach()"), "a step of training",
+                            "does not require grad")
+        self.assert_refused(self.dry_run("y * float('nan') if self.training else y"),
+                            "a step of training is not finite", "in training?")
 
     def test_what_does_not_fit(self):
         self.start_coordinator(ALLOW)

@@ -37,6 +37,8 @@ TEST_CASE("one works in a home, others look on and leave alone what it keeps") {
   REQUIRE(*(*worker)->LoadHead() == "head 1");
   REQUIRE((*worker)->LoadAddresses()->empty());
   REQUIRE(*(*worker)->LoadFetched() == 0);
+  std::filesystem::permissions(path, std::filesystem::perms::all);
+  REQUIRE(Refused(Home::Look(path), StatusCode::kPermissionDenied, "others may enter"));
 }
 
 TEST_CASE("where nobody works, what somebody who looks on saw is kept, but never over newer") {
